@@ -1,0 +1,15 @@
+# Every find_package of the project. The library needs the first four; the program adds CLI11 and
+# nlohmann-json, tests add GoogleTest and Python, bench adds Google Benchmark.
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(SQLite3 3.38 REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(nlohmann_json 3.9 REQUIRED)
+find_package(CLI11 2.1 REQUIRED)
+if(VOUCH_BUILD_TESTS)
+  find_package(GTest 1.12 REQUIRED)
+  find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
+endif()
+if(VOUCH_BUILD_BENCH)
+  find_package(benchmark 1.7 REQUIRED)
+endif()

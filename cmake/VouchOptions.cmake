@@ -1,0 +1,31 @@
+include(GNUInstallDirs)
+
+option(VOUCH_BUILD_TESTS "Build tests/" ${PROJECT_IS_TOP_LEVEL})
+option(VOUCH_BUILD_BENCH "Build bench/" OFF)
+option(VOUCH_WARNINGS_AS_ERRORS "Fail the build on a warning" ${PROJECT_IS_TOP_LEVEL})
+set(VOUCH_SANITIZE "" CACHE STRING "address;undefined | thread | empty")
+
+if(PROJECT_IS_TOP_LEVEL)
+  # Each public header is compiled alone: target all_verify_interface_header_sets.
+  set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
+  # Saves most of a rebuild after a change of branch; harmless where it is not installed.
+  find_program(VOUCH_CCACHE ccache)
+  mark_as_advanced(VOUCH_CCACHE)
+  if(VOUCH_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${VOUCH_CCACHE}")
+  endif()
+endif()
+
+# Private build settings; never exported to consumers.
+add_library(vouch_build INTERFACE)
+target_compile_features(vouch_build INTERFACE cxx_std_20)
+target_compile_options(vouch_build INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+  $<$<BOOL:${VOUCH_WARNINGS_AS_ERRORS}>:-Werror>)
+if(VOUCH_SANITIZE)
+  string(REPLACE ";" "," flags "${VOUCH_SANITIZE}")
+  target_compile_options(vouch_build INTERFACE
+    -fsanitize=${flags} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(vouch_build INTERFACE -fsanitize=${flags})
+endif()
