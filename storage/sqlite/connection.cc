@@ -1,0 +1,444 @@
+#define SQLITE_ENABLE_PREUPDATE_HOOK 1
+
+#include "storage/sqlite/connection.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "storage/error.h"
+#include "storage/sqlite/error.h"
+#include "storage/sqlite/file.h"
+
+namespace vouch::storage {
+namespace {
+
+constexpr std::string_view kMemoryPrefix = "file:/vouch-memory-";
+constexpr int kProgressSteps = 2000;  // Of SQLite's virtual machine: 20–100 µs.
+
+using Clock = std::chrono::steady_clock;
+
+Clock::duration ToChrono(absl::Duration duration) {
+  return duration == absl::InfiniteDuration()
+             ? std::chrono::hours(24 * 365)
+             : std::chrono::duration_cast<Clock::duration>(absl::ToChronoNanoseconds(duration));
+}
+
+int OpenFlags(Access access, bool in_memory) {
+  const int common = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  if (in_memory) {
+    return common | SQLITE_OPEN_URI |
+           (access == Access::kReadOnly ? SQLITE_OPEN_READONLY
+                                        : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  }
+  switch (access) {
+    case Access::kCreate:  // The file has been made by then.
+    case Access::kReadWrite:
+      return common | SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW;
+    case Access::kReadOnly:
+      return common | SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW;
+    case Access::kImmutable:
+      return common | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOFOLLOW;
+  }
+  return common;
+}
+
+ValueView ViewOf(sqlite3_value* value) {
+  switch (sqlite3_value_type(value)) {
+    case SQLITE_INTEGER:
+      return ValueView::Integer(sqlite3_value_int64(value));
+    case SQLITE_FLOAT:
+      return ValueView::Real(sqlite3_value_double(value));
+    case SQLITE_TEXT: {
+      const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(value));
+      return ValueView::Text({text, static_cast<std::size_t>(sqlite3_value_bytes(value))});
+    }
+    case SQLITE_BLOB: {
+      const auto* blob = static_cast<const char*>(sqlite3_value_blob(value));
+      return ValueView::Blob({blob, static_cast<std::size_t>(sqlite3_value_bytes(value))});
+    }
+    default:
+      return {};
+  }
+}
+
+std::string_view OrEmpty(const char* text) { return text == nullptr ? "" : text; }
+
+}  // namespace
+
+int RowChange::column_count() const { return sqlite3_preupdate_count(db_); }
+
+ValueView RowChange::Old(int column) const {
+  sqlite3_value* value = nullptr;
+  if (sqlite3_preupdate_old(db_, column, &value) != SQLITE_OK || value == nullptr) return {};
+  return ViewOf(value);
+}
+
+ValueView RowChange::New(int column) const {
+  sqlite3_value* value = nullptr;
+  if (sqlite3_preupdate_new(db_, column, &value) != SQLITE_OK || value == nullptr) return {};
+  return ViewOf(value);
+}
+
+std::string SqliteConnection::InMemoryPath() {
+  static std::atomic<int> count{0};
+  return absl::StrCat(std::string(kMemoryPrefix),
+                      count.fetch_add(1, std::memory_order_relaxed), "?vfs=memdb");
+}
+
+bool SqliteConnection::IsInMemory(std::string_view path) {
+  return path.substr(0, kMemoryPrefix.size()) == kMemoryPrefix;
+}
+
+SqliteConnection::SqliteConnection(const SqliteOptions& options)
+    : options_(options),
+      cache_(options.statement_cache_bytes),
+      trusted_cache_(options.statement_cache_bytes) {}
+
+absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(
+    const SqliteOptions& options) {
+  const bool in_memory = IsInMemory(options.path);
+  std::string name = options.path;
+  bool created = in_memory && options.access == Access::kCreate;
+  if (!in_memory) {
+    VOUCH_ASSIGN_OR_RETURN(const DatabaseFile file,
+                           PrepareDatabaseFile(options.path, options.access == Access::kCreate));
+    name = file.path;
+    created = file.empty;
+    if (options.access == Access::kImmutable) name = ImmutableUri(file.path);
+  }
+  auto connection = std::unique_ptr<SqliteConnection>(new SqliteConnection(options));
+  const int code = sqlite3_open_v2(name.c_str(), &connection->db_,
+                                   OpenFlags(options.access, in_memory), nullptr);
+  if (code != SQLITE_OK) {
+    return SqliteError(connection->db_, code, absl::StrCat("open ", options.path));
+  }
+  const absl::Status status = connection->Initialize(created);
+  if (!status.ok()) return Annotate(status, absl::StrCat("open ", options.path, ": "));
+  return connection;
+}
+
+absl::Status SqliteConnection::Initialize(bool created) {
+  sqlite3_busy_handler(db_, &OnBusy, this);
+  sqlite3_progress_handler(db_, kProgressSteps, &OnProgress, this);
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
+  const ProfileScope scope = {
+      .created = created,
+      .in_memory = IsInMemory(options_.path),
+      .read_only =
+          options_.access == Access::kReadOnly || options_.access == Access::kImmutable};
+  // Entering WAL mode does not wait for a process that is doing the same: SQLite calls no busy
+  // handler there. So wait here.
+  const Clock::time_point give_up = Clock::now() + ToChrono(options_.busy_timeout);
+  absl::Status applied = ApplyProfile(db_, options_.profile, scope);
+  while (absl::IsUnavailable(applied) && Clock::now() < give_up) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    applied = ApplyProfile(db_, options_.profile, scope);
+  }
+  VOUCH_RETURN_IF_ERROR(applied);
+  // Reads the file for the first time: this is where "not a database" comes out.
+  VOUCH_ASSIGN_OR_RETURN(const std::string encoding, QueryValue<std::string>("PRAGMA encoding"));
+  if (encoding != "UTF-8") {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the database's text encoding is ", encoding, ", not UTF-8"));
+  }
+  VOUCH_RETURN_IF_ERROR(
+      QueryValue<std::int64_t>("SELECT count(*) FROM sqlite_schema").status());
+  // Replaces autocheckpoint, which SQLite implements with the same hook.
+  sqlite3_wal_hook(db_, &OnCommitted, this);
+  sqlite3_preupdate_hook(
+      db_,
+      [](void* self, sqlite3* db, int operation, const char* database, const char* table,
+         sqlite3_int64, sqlite3_int64) {
+        ChangeSink* sink = static_cast<SqliteConnection*>(self)->sink_;
+        if (sink == nullptr) return;
+        const ChangeKind kind = operation == SQLITE_INSERT   ? ChangeKind::kInsert
+                                : operation == SQLITE_UPDATE ? ChangeKind::kUpdate
+                                                             : ChangeKind::kDelete;
+        // An incremental blob write announces a delete but changes the row in place.
+        const bool blob_write = sqlite3_preupdate_blobwrite(db) >= 0;
+        sink->OnChange(RowChange(db, kind, database, table));
+        if (blob_write) sink->OnUndone();
+      },
+      this);
+  if (options_.policy != Policy::kUnrestricted) {
+    cache_.Clear();  // What was prepared until now was not asked about.
+    sqlite3_limit(db_, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_set_authorizer(db_, &OnAuthorize, this);
+  }
+  return absl::OkStatus();
+}
+
+SqliteConnection::~SqliteConnection() {
+  cache_.Clear();
+  trusted_cache_.Clear();
+  [[maybe_unused]] const int code = sqlite3_close(db_);
+  assert(code == SQLITE_OK);
+}
+
+// ---- Statements -----------------------------------------------------------------------------
+
+absl::StatusOr<std::unique_ptr<SqliteStatement>> SqliteConnection::Compile(std::string_view sql,
+                                                                           bool trusted,
+                                                                           std::string_view* rest) {
+  const TrustScope trust(*this, trusted);
+  denied_ = nullptr;
+  if (sql.size() > static_cast<std::size_t>(sqlite3_limit(db_, SQLITE_LIMIT_SQL_LENGTH, -1))) {
+    return absl::InvalidArgumentError(absl::StrCat("prepare: statement of ", sql.size(),
+                                                   " bytes in \"", ShortSql(sql), "\""));
+  }
+  sqlite3_stmt* handle = nullptr;
+  const char* tail = nullptr;
+  // Statements of the cache live long, which SQLite wants to know.
+  const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &handle, &tail);
+  if (code != SQLITE_OK) return Failed(code, "prepare", sql);
+  const auto used = static_cast<std::size_t>(tail - sql.data());
+  if (rest != nullptr) *rest = sql.substr(used);
+  if (handle == nullptr) return std::unique_ptr<SqliteStatement>();  // Only space and comments.
+  return std::make_unique<SqliteStatement>(*this, handle, std::string(sql.substr(0, used)),
+                                           trusted);
+}
+
+absl::StatusOr<StatementPtr> SqliteConnection::Prepare(std::string_view sql) {
+  if (SqliteStatement* cached = cache_.Take(sql)) return StatementPtr(cached);
+  std::string_view rest;
+  VOUCH_ASSIGN_OR_RETURN(auto statement, Compile(sql, trusted_, &rest));
+  if (statement == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("prepare: no statement in \"", ShortSql(sql), "\""));
+  }
+  while (!rest.empty()) {
+    // Space, comments and further semicolons may follow; a second statement may not.
+    VOUCH_ASSIGN_OR_RETURN(const auto second, Compile(rest, trusted_, &rest));
+    if (second != nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "prepare: more than one statement in \"", ShortSql(sql), "\": use ExecuteScript"));
+    }
+  }
+  // The cache goes by the text that was asked for, whatever followed the statement in it.
+  if (statement->sql() != sql) {
+    VOUCH_ASSIGN_OR_RETURN(statement, Compile(statement->sql(), trusted_, nullptr));
+  }
+  return StatementPtr(cache_.Adopt(std::move(statement)));
+}
+
+absl::StatusOr<StatementPtr> SqliteConnection::PrepareTrusted(std::string_view sql) {
+  if (SqliteStatement* cached = trusted_cache_.Take(sql)) return StatementPtr(cached);
+  VOUCH_ASSIGN_OR_RETURN(auto statement, Compile(sql, /*trusted=*/true, nullptr));
+  assert(statement != nullptr);
+  return StatementPtr(trusted_cache_.Adopt(std::move(statement)));
+}
+
+absl::Status SqliteConnection::ExecuteScript(std::string_view script) {
+  std::string_view rest = script;
+  while (!rest.empty()) {
+    const std::string_view at = rest;
+    const auto annotate = [&](const absl::Status& status) {
+      // Point at the statement itself, not at the blank lines before it.
+      const std::size_t blank = std::min(at.find_first_not_of(" \t\r\n"), at.size());
+      const auto before = static_cast<std::size_t>(at.data() - script.data()) + blank;
+      const auto lines = std::count(script.begin(),
+                                    script.begin() + static_cast<std::ptrdiff_t>(before), '\n');
+      return Annotate(status, absl::StrCat("script line ", lines + 1, ": "));
+    };
+    auto statement = Compile(at, trusted_, &rest);
+    if (!statement.ok()) return annotate(statement.status());
+    if (*statement == nullptr) continue;
+    const absl::Status status = (*statement)->Run();
+    if (!status.ok()) return annotate(status);
+  }
+  return absl::OkStatus();
+}
+
+std::int64_t SqliteConnection::changes() const { return sqlite3_changes64(db_); }
+
+std::int64_t SqliteConnection::last_insert_id() const { return sqlite3_last_insert_rowid(db_); }
+
+bool SqliteConnection::in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
+
+bool SqliteConnection::HasDeferredViolations() const {
+  int violations = 0;
+  int high = 0;
+  sqlite3_db_status(db_, SQLITE_DBSTATUS_DEFERRED_FKS, &violations, &high, 0);
+  return violations != 0;
+}
+
+absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
+  if (has_transaction_ && !in_transaction()) {
+    return absl::AbortedError(
+        "execute: the transaction was ended by an earlier error; nothing of it is stored");
+  }
+  if (deadline_.has_value() && !statement.trusted() && Clock::now() >= *deadline_) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("execute: the deadline passed before \"", ShortSql(statement.sql()), "\""));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::Failed(int code, std::string_view operation, std::string_view sql) {
+  absl::Status status = SqliteError(db_, code, operation, sql);
+  if ((code & 0xFF) == SQLITE_AUTH && denied_ != nullptr) {
+    return WithNativeCode(
+        absl::PermissionDeniedError(absl::StrCat(std::string(operation), ": not allowed here: ",
+                                                 denied_, "; in \"", ShortSql(sql), "\"")),
+        code);
+  }
+  if ((code & 0xFF) == SQLITE_INTERRUPT && std::exchange(deadline_hit_, false)) {
+    return WithNativeCode(
+        absl::DeadlineExceededError(absl::StrCat(std::string(operation),
+                                                 ": stopped at its deadline: \"", ShortSql(sql),
+                                                 "\"")),
+        code);
+  }
+  return status;
+}
+
+// ---- Transactions ---------------------------------------------------------------------------
+
+absl::Status SqliteConnection::Control(std::string_view sql, std::string_view operation) {
+  VOUCH_ASSIGN_OR_RETURN(StatementPtr statement, PrepareTrusted(sql));
+  return Annotate(statement->Run(), absl::StrCat(std::string(operation), ": "));
+}
+
+absl::Status SqliteConnection::Begin(TransactionMode mode) {
+  if (has_transaction_) {
+    return absl::FailedPreconditionError("begin: this connection is in a transaction already");
+  }
+  if (deadline_.has_value() && Clock::now() >= *deadline_) {
+    return absl::DeadlineExceededError("begin: the deadline has passed");
+  }
+  VOUCH_RETURN_IF_ERROR(
+      Control(mode == TransactionMode::kWrite ? "BEGIN IMMEDIATE" : "BEGIN", "begin"));
+  has_transaction_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::Commit() {
+  if (!in_transaction()) {
+    has_transaction_ = false;
+    return absl::AbortedError("commit: the transaction was ended by an earlier error");
+  }
+  absl::Status status = Control("COMMIT", "commit");
+  if (!in_transaction()) has_transaction_ = false;
+  if (!status.ok() && !in_transaction() &&
+      (NativeCode(status).value_or(0) & 0xFF) == SQLITE_IOERR) {
+    // SQLite has given the transaction up, yet its frames may be in the log and survive a crash.
+    absl::Status unknown(absl::StatusCode::kUnknown, std::string(status.message()));
+    return WithNativeCode(unknown, NativeCode(status).value_or(0));
+  }
+  return status;
+}
+
+absl::Status SqliteConnection::Rollback() {
+  has_transaction_ = false;
+  if (!in_transaction()) return absl::OkStatus();
+  if (sink_ != nullptr) sink_->OnUndone();
+  return Control("ROLLBACK", "rollback");
+}
+
+absl::Status SqliteConnection::BeginSavepoint(int depth) {
+  return Control(absl::StrCat("SAVEPOINT vouch_", depth), "savepoint");
+}
+
+absl::Status SqliteConnection::ReleaseSavepoint(int depth) {
+  return Control(absl::StrCat("RELEASE vouch_", depth), "release savepoint");
+}
+
+absl::Status SqliteConnection::RollbackSavepoint(int depth) {
+  if (!in_transaction()) return absl::OkStatus();  // Gone with its transaction.
+  if (sink_ != nullptr) sink_->OnUndone();
+  VOUCH_RETURN_IF_ERROR(Control(absl::StrCat("ROLLBACK TO vouch_", depth).c_str(),
+                                "rollback savepoint"));
+  return ReleaseSavepoint(depth);
+}
+
+bool SqliteConnection::MakeReusable() {
+  sink_ = nullptr;
+  deadline_.reset();
+  if (has_transaction_ || in_transaction()) (void)Rollback();
+  return !in_transaction() && cache_.lent() == 0 && trusted_cache_.lent() == 0;
+}
+
+// ---- Checkpoint -----------------------------------------------------------------------------
+
+absl::StatusOr<SqliteConnection::CheckpointResult> SqliteConnection::Checkpoint(
+    absl::Duration patience) {
+  assert(!in_transaction());
+  // FULL takes the write lock first. When another process holds it past our patience SQLite would
+  // go on without it, beside that process's write; OnBusy() interrupts the checkpoint instead.
+  checkpointing_ = true;
+  busy_until_ = Clock::now() + ToChrono(patience);
+  CheckpointResult result;
+  const int code = sqlite3_wal_checkpoint_v2(db_, "main", SQLITE_CHECKPOINT_FULL,
+                                             &result.log_pages, &result.moved_pages);
+  checkpointing_ = false;
+  if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_INTERRUPT) return result;
+  if (code != SQLITE_OK) return SqliteError(db_, code, "checkpoint");
+  result.done = true;
+  log_pages_ = std::max(0, result.log_pages - result.moved_pages);
+  return result;
+}
+
+// ---- Callbacks ------------------------------------------------------------------------------
+
+int SqliteConnection::OnBusy(void* self, int count) {
+  auto& connection = *static_cast<SqliteConnection*>(self);
+  const Clock::time_point now = Clock::now();
+  if (count == 0 && !connection.checkpointing_) {
+    connection.busy_until_ = now + ToChrono(connection.options_.busy_timeout);
+    if (connection.deadline_.has_value()) {
+      connection.busy_until_ = std::min(connection.busy_until_, *connection.deadline_);
+    }
+  }
+  if (now >= connection.busy_until_) {
+    if (connection.checkpointing_) sqlite3_interrupt(connection.db_);
+    return 0;
+  }
+  // Short and constant: a late comer must not poll faster than one who has waited long.
+  std::this_thread::sleep_for(std::min<Clock::duration>(std::chrono::microseconds(500),
+                                                        connection.busy_until_ - now));
+  return 1;
+}
+
+int SqliteConnection::OnProgress(void* self) {
+  auto& connection = *static_cast<SqliteConnection*>(self);
+  if (connection.trusted_ || !connection.deadline_.has_value()) return 0;
+  if (Clock::now() < *connection.deadline_) return 0;
+  connection.deadline_hit_ = true;
+  return 1;
+}
+
+int SqliteConnection::OnAuthorize(void* self, int action, const char* first, const char* second,
+                                  const char* database, const char* /*trigger*/) {
+  auto& connection = *static_cast<SqliteConnection*>(self);
+  if (connection.trusted_) return SQLITE_OK;
+  const char* why = WhyDenied(connection.options_.policy, action, OrEmpty(first), OrEmpty(second),
+                              OrEmpty(database), connection.options_.is_protected);
+  if (why == nullptr) return SQLITE_OK;
+  connection.denied_ = why;
+  return SQLITE_DENY;
+}
+
+int SqliteConnection::OnCommitted(void* self, sqlite3* /*db*/, const char* /*database*/,
+                                  int pages) {
+  static_cast<SqliteConnection*>(self)->log_pages_ = pages;
+  return SQLITE_OK;
+}
+
+}  // namespace vouch::storage

@@ -1,0 +1,72 @@
+#include "storage/sqlite/profile.h"
+
+#include <sqlite3.h>
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "storage/sqlite/error.h"
+#include "storage/status_macros.h"
+
+namespace vouch::storage {
+namespace {
+
+// Runs a PRAGMA and returns the first column of its first row as text, "" without a row.
+absl::StatusOr<std::string> RunPragma(sqlite3* db, const std::string& sql) {
+  sqlite3_stmt* statement = nullptr;
+  int code = sqlite3_prepare_v2(db, sql.c_str(), static_cast<int>(sql.size()), &statement, nullptr);
+  std::string value;
+  if (code == SQLITE_OK) {
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
+      if (text != nullptr) value = text;
+      while (code == SQLITE_ROW) code = sqlite3_step(statement);
+    }
+  }
+  absl::Status status;
+  if (code != SQLITE_OK && code != SQLITE_DONE) status = SqliteError(db, code, "profile", sql);
+  sqlite3_finalize(statement);
+  if (!status.ok()) return status;
+  return value;
+}
+
+absl::Status Set(sqlite3* db, std::string_view name, const std::string& value) {
+  return RunPragma(db, absl::StrCat("PRAGMA ", std::string(name), " = ", value)).status();
+}
+
+absl::Status SetAndReadBack(sqlite3* db, std::string_view name, const std::string& value) {
+  VOUCH_RETURN_IF_ERROR(Set(db, name, value));
+  VOUCH_ASSIGN_OR_RETURN(const std::string actual,
+                         RunPragma(db, absl::StrCat("PRAGMA ", std::string(name))));
+  if (actual == value) return absl::OkStatus();
+  std::string hint;
+  if (name == "journal_mode") {
+    hint = "; write-ahead logging needs shared memory, which network file systems do not give";
+  }
+  return absl::FailedPreconditionError(absl::StrCat("profile: ", std::string(name), " is ", actual,
+                                                    ", not ", value, " as set", hint));
+}
+
+}  // namespace
+
+absl::Status ApplyProfile(sqlite3* db, const Profile& profile, ProfileScope scope) {
+  const auto number = [](auto value) { return absl::StrCat(static_cast<std::int64_t>(value)); };
+  if (scope.created) {
+    VOUCH_RETURN_IF_ERROR(SetAndReadBack(db, "auto_vacuum", number(profile.auto_vacuum)));
+  }
+  if (!scope.in_memory && !scope.read_only) {
+    VOUCH_RETURN_IF_ERROR(SetAndReadBack(
+        db, "journal_mode", profile.journal_mode == JournalMode::kWal ? "wal" : "delete"));
+  }
+  if (!scope.in_memory) {
+    VOUCH_RETURN_IF_ERROR(SetAndReadBack(db, "mmap_size", number(profile.mmap_size_bytes)));
+  }
+  VOUCH_RETURN_IF_ERROR(SetAndReadBack(db, "synchronous", number(profile.synchronous)));
+  VOUCH_RETURN_IF_ERROR(SetAndReadBack(db, "foreign_keys", profile.foreign_keys ? "1" : "0"));
+  VOUCH_RETURN_IF_ERROR(SetAndReadBack(db, "cache_size", number(profile.cache_size)));
+  return SetAndReadBack(db, "temp_store", number(profile.temp_store));
+}
+
+}  // namespace vouch::storage

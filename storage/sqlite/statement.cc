@@ -1,0 +1,165 @@
+#include "storage/sqlite/statement.h"
+
+#include <sqlite3.h>
+
+#include <cassert>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/error.h"
+#include "storage/sqlite/connection.h"
+#include "storage/sqlite/error.h"
+
+namespace vouch::storage {
+
+SqliteStatement::SqliteStatement(SqliteConnection& connection, sqlite3_stmt* handle,
+                                 std::string sql, bool trusted)
+    : connection_(connection),
+      handle_(handle),
+      sql_(std::move(sql)),
+      bytes_(static_cast<std::size_t>(sqlite3_stmt_status(handle, SQLITE_STMTSTATUS_MEMUSED, 0)) +
+             sql_.size()),
+      trusted_(trusted) {}
+
+SqliteStatement::~SqliteStatement() { sqlite3_finalize(handle_); }
+
+absl::StatusOr<bool> SqliteStatement::Step() {
+  VOUCH_RETURN_IF_ERROR(connection_.MayStep(*this));
+  const SqliteConnection::TrustScope trust(connection_, trusted_);
+  const int code = sqlite3_step(handle_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) {
+    sqlite3_reset(handle_);
+    return false;
+  }
+  absl::Status status = connection_.Failed(code, "execute", sql_);
+  if (connection_.sink_ != nullptr) connection_.sink_->OnUndone();
+  sqlite3_reset(handle_);
+  return status;
+}
+
+void SqliteStatement::Reset() { sqlite3_reset(handle_); }
+
+int SqliteStatement::column_count() const { return sqlite3_column_count(handle_); }
+
+std::string_view SqliteStatement::column_name(int column) const {
+  const char* name = sqlite3_column_name(handle_, column);
+  return name == nullptr ? std::string_view() : std::string_view(name);
+}
+
+ValueView SqliteStatement::column(int column) const {
+  assert(column >= 0 && column < sqlite3_data_count(handle_));
+  switch (sqlite3_column_type(handle_, column)) {
+    case SQLITE_INTEGER:
+      return ValueView::Integer(sqlite3_column_int64(handle_, column));
+    case SQLITE_FLOAT:
+      return ValueView::Real(sqlite3_column_double(handle_, column));
+    case SQLITE_TEXT: {
+      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(handle_, column));
+      return ValueView::Text(
+          {text, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))});
+    }
+    case SQLITE_BLOB: {
+      const auto* blob = static_cast<const char*>(sqlite3_column_blob(handle_, column));
+      return ValueView::Blob(
+          {blob, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))});
+    }
+    default:
+      return {};
+  }
+}
+
+absl::Status SqliteStatement::BindView(int index, ValueView value, Lifetime lifetime) {
+  // Binding to a statement that has begun is refused by SQLite; a fresh start is what is meant.
+  if (sqlite3_stmt_busy(handle_)) sqlite3_reset(handle_);
+  const auto destructor = lifetime == Lifetime::kBorrowed ? SQLITE_STATIC : SQLITE_TRANSIENT;
+  int code = SQLITE_OK;
+  switch (value.type()) {
+    case ValueType::kNull:
+      code = sqlite3_bind_null(handle_, index);
+      break;
+    case ValueType::kInteger:
+      code = sqlite3_bind_int64(handle_, index, value.integer());
+      break;
+    case ValueType::kReal:
+      code = sqlite3_bind_double(handle_, index, value.real());
+      break;
+    case ValueType::kText:
+      code = sqlite3_bind_text64(handle_, index, value.bytes().data(), value.bytes().size(),
+                                 destructor, SQLITE_UTF8);
+      break;
+    case ValueType::kBlob:
+      code = sqlite3_bind_blob64(handle_, index, value.bytes().data(), value.bytes().size(),
+                                 destructor);
+      break;
+  }
+  if (code == SQLITE_OK) return absl::OkStatus();
+  return SqliteError(sqlite3_db_handle(handle_), code, absl::StrCat("bind ?", index), sql_);
+}
+
+absl::StatusOr<int> SqliteStatement::ParameterIndex(std::string_view name) {
+  const int index = sqlite3_bind_parameter_index(handle_, std::string(name).c_str());
+  if (index != 0) return index;
+  return absl::InvalidArgumentError(absl::StrCat("bind: no parameter named ", std::string(name),
+                                                 " in \"", ShortSql(sql_), "\""));
+}
+
+absl::Status SqliteStatement::ExpectParameters(int count) {
+  const int expected = sqlite3_bind_parameter_count(handle_);
+  if (count == expected) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("bind: ", count, " values for ", expected,
+                                                 " parameters in \"", ShortSql(sql_), "\""));
+}
+
+void SqliteStatement::Return() { connection_.TakeBack(*this); }
+
+SqliteStatement* StatementCache::Take(std::string_view sql) {
+  const auto found = by_sql_.find(sql);
+  if (found == by_sql_.end()) {
+    ++misses_;
+    return nullptr;
+  }
+  ++hits_;
+  SqliteStatement* statement = found->second;
+  by_sql_.erase(found);
+  idle_bytes_ -= statement->bytes();
+  lent_.splice(lent_.begin(), idle_, statement->position_);
+  return statement;
+}
+
+SqliteStatement* StatementCache::Adopt(std::unique_ptr<SqliteStatement> statement) {
+  lent_.push_front(std::move(statement));
+  lent_.front()->position_ = lent_.begin();
+  return lent_.front().get();
+}
+
+void StatementCache::Return(SqliteStatement& statement) {
+  // Keep one statement for a text: a second one, lent meanwhile, goes.
+  if (by_sql_.contains(statement.sql())) {
+    lent_.erase(statement.position_);
+    return;
+  }
+  sqlite3_reset(statement.handle_);
+  sqlite3_clear_bindings(statement.handle_);
+  idle_.splice(idle_.begin(), lent_, statement.position_);
+  by_sql_.emplace(statement.sql(), &statement);
+  idle_bytes_ += statement.bytes();
+  EvictTo(max_bytes_);
+}
+
+void StatementCache::EvictTo(std::size_t bytes) {
+  while (idle_bytes_ > bytes) {
+    const SqliteStatement& oldest = *idle_.back();
+    idle_bytes_ -= oldest.bytes();
+    by_sql_.erase(oldest.sql());
+    idle_.pop_back();
+  }
+}
+
+void StatementCache::Clear() {
+  assert(lent_.empty());
+  lent_.clear();
+  EvictTo(0);
+}
+
+}  // namespace vouch::storage

@@ -1,0 +1,99 @@
+// SqliteStatement and StatementCache: prepared statements, kept per connection.
+//
+// A statement is in one of two lists of its connection's cache:
+//
+//     prepare ──> lent ──Return()──> idle ──Take()──> lent
+//                  └─ evicted, or not cacheable: finalised
+//
+// idle, most recently used first, is bounded in bytes of SQLite's memory; lent is not, since its
+// statements are in use. Taking from the cache and returning to it allocate nothing.
+//
+// Thread safety: the connection's: one thread at a time.
+// Ownership: the cache owns every statement; the connection owns the cache.
+
+#ifndef VOUCH_STORAGE_SQLITE_STATEMENT_H_
+#define VOUCH_STORAGE_SQLITE_STATEMENT_H_
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/container/flat_hash_map.h"
+#include "storage/statement.h"
+
+struct sqlite3_stmt;
+
+namespace vouch::storage {
+
+class SqliteConnection;
+class StatementCache;
+
+class SqliteStatement final : public Statement {
+ public:
+  SqliteStatement(SqliteConnection& connection, sqlite3_stmt* handle, std::string sql, bool trusted);
+  ~SqliteStatement() override;
+
+  absl::StatusOr<bool> Step() override;
+  void Reset() override;
+  int column_count() const override;
+  std::string_view column_name(int column) const override;
+  ValueView column(int column) const override;
+  std::string_view sql() const override { return sql_; }
+
+  // Prepared for the library itself, without asking the policy; kept in a cache of its own.
+  bool trusted() const { return trusted_; }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  friend class StatementCache;
+
+  absl::Status BindView(int index, ValueView value, Lifetime lifetime) override;
+  absl::StatusOr<int> ParameterIndex(std::string_view name) override;
+  absl::Status ExpectParameters(int count) override;
+  void Return() override;
+
+  // Constant after construction.
+  SqliteConnection& connection_;
+  sqlite3_stmt* const handle_;
+  const std::string sql_;
+  const std::size_t bytes_;
+  const bool trusted_;
+  // Where the cache keeps this statement.
+  std::list<std::unique_ptr<SqliteStatement>>::iterator position_;
+};
+
+class StatementCache {
+ public:
+  explicit StatementCache(std::size_t max_bytes) : max_bytes_(max_bytes) {}
+
+  // The idle statement for `sql`, lent from now on, or null.
+  SqliteStatement* Take(std::string_view sql);
+  // Takes ownership of a statement just prepared and lends it.
+  SqliteStatement* Adopt(std::unique_ptr<SqliteStatement> statement);
+  void Return(SqliteStatement& statement);
+  // Finalises everything. REQUIRES: no statement is lent.
+  void Clear();
+
+  std::size_t lent() const { return lent_.size(); }
+  std::size_t hits() const { return hits_; }
+  std::size_t misses() const { return misses_; }
+
+ private:
+  using List = std::list<std::unique_ptr<SqliteStatement>>;
+
+  void EvictTo(std::size_t bytes);
+
+  const std::size_t max_bytes_;
+  List lent_;
+  List idle_;  // Most recently used first.
+  absl::flat_hash_map<std::string_view, SqliteStatement*> by_sql_;  // Of idle_; keys are theirs.
+  std::size_t idle_bytes_ = 0;
+  std::size_t hits_ = 0;
+  std::size_t misses_ = 0;
+};
+
+}  // namespace vouch::storage
+
+#endif  // VOUCH_STORAGE_SQLITE_STATEMENT_H_

@@ -1,0 +1,64 @@
+// Transaction and Savepoint: guards that roll back unless committed.
+//
+//   VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
+//                          Transaction::Begin(connection, TransactionMode::kWrite));
+//   VOUCH_RETURN_IF_ERROR(connection.Execute("DELETE FROM t"));   // an early return rolls back
+//   VOUCH_RETURN_IF_ERROR(transaction.Commit());
+//
+// Thread safety: the connection's: one thread at a time.
+// Ownership: the connection must outlive the guard. Savepoints end before what encloses them.
+// Errors: kUnavailable from Begin: another process holds the write lock past the busy timeout.
+//   kFailedPrecondition: committed or rolled back already. kAborted from Commit: the transaction
+//   had been ended by an error; nothing of it is there. A failed Commit leaves the transaction
+//   open when the engine does; the guard then rolls it back.
+// Cost: Commit of a write blocks for a sync to disk, as the profile says.
+
+#ifndef VOUCH_STORAGE_TRANSACTION_H_
+#define VOUCH_STORAGE_TRANSACTION_H_
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "storage/connection.h"
+
+namespace vouch::storage {
+
+class [[nodiscard]] Transaction {
+ public:
+  static absl::StatusOr<Transaction> Begin(Connection& connection, TransactionMode mode);
+
+  Transaction(Transaction&& other) noexcept;
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+
+  absl::Status Commit();
+  absl::Status Rollback();
+
+ private:
+  explicit Transaction(Connection& connection) : connection_(&connection) {}
+
+  Connection* connection_;  // Null once committed, rolled back or moved from.
+};
+
+// A part of a transaction that can be undone alone. `depth` tells nested ones apart: the caller
+// counts, starting at 1.
+class [[nodiscard]] Savepoint {
+ public:
+  static absl::StatusOr<Savepoint> Begin(Connection& connection, int depth);
+
+  Savepoint(Savepoint&& other) noexcept;
+  Savepoint& operator=(Savepoint&&) = delete;
+  ~Savepoint();
+
+  absl::Status Release();
+  absl::Status Rollback();
+
+ private:
+  Savepoint(Connection& connection, int depth) : connection_(&connection), depth_(depth) {}
+
+  Connection* connection_;  // Null once released, rolled back or moved from.
+  int depth_;
+};
+
+}  // namespace vouch::storage
+
+#endif  // VOUCH_STORAGE_TRANSACTION_H_
