@@ -1,0 +1,85 @@
+#ifndef VOUCH_POOL_LEASE_H_
+#define VOUCH_POOL_LEASE_H_
+
+#include <cassert>
+#include <utility>
+
+#include "pool/internal/platform.h"
+#include "pool/internal/slot.h"
+
+namespace vouch::pool {
+
+template <typename Resource, typename Platform>
+class Pool;
+
+// A Lease is the right to use one pooled resource until it is released or destroyed.
+//
+// Thread safety: one thread at a time; may be moved to another thread and released there.
+// Memory ordering: what one holder did to the resource before releasing it is visible to the next.
+// Ownership: the Pool must outlive its leases; ~Pool waits for them, so a thread that destroys a
+// pool whose lease it holds waits for ever. The resource belongs to the pool. Cost: release is one
+// compare-and-swap, and never blocks, unless the resource is closed by it (broken, too old, or the
+// pool is closed), which takes as long as destroying a Resource takes. If threads are waiting it
+// reads the clock and wakes at most one of them.
+template <typename Resource, typename Platform = pool_internal::SystemPlatform>
+class [[nodiscard]] Lease {
+ public:
+  // No lease.
+  Lease() = default;
+
+  Lease(Lease&& other) noexcept
+      : pool_(other.pool_), slot_(std::exchange(other.slot_, nullptr)), broken_(other.broken_) {}
+  Lease& operator=(Lease&& other) noexcept {
+    if (this != &other) {
+      Release();
+      pool_ = other.pool_;
+      slot_ = std::exchange(other.slot_, nullptr);
+      broken_ = other.broken_;
+    }
+    return *this;
+  }
+  ~Lease() { Release(); }
+
+  // Whether there is a resource: false after Release() and after being moved from.
+  explicit operator bool() const { return slot_ != nullptr; }
+
+  // The resource; null if there is none.
+  Resource* get() const { return slot_ == nullptr ? nullptr : slot_->resource.get(); }
+
+  // REQUIRES: a resource.
+  Resource* operator->() const {
+    assert(slot_ != nullptr);
+    return slot_->resource.get();
+  }
+  Resource& operator*() const {
+    assert(slot_ != nullptr);
+    return *slot_->resource;
+  }
+
+  // The resource is closed on release instead of being given to the next.
+  void MarkBroken() { broken_ = true; }
+
+  // Gives the resource back now. Nothing happens if there is none.
+  void Release() {
+    Slot* const slot = std::exchange(slot_, nullptr);
+    if (slot == nullptr) return;
+    // After success the pool may be destroyed at once: nothing of it may be touched.
+    if (!broken_ && slot->word.TryPutBack(pool_internal::SlotState::kIdle)) [[likely]]
+      return;
+    pool_->ReleaseSlow(*slot, broken_);
+  }
+
+ private:
+  friend class Pool<Resource, Platform>;
+  using Slot = pool_internal::Slot<Resource, Platform>;
+
+  Lease(Pool<Resource, Platform>* pool, Slot* slot) : pool_(pool), slot_(slot) {}
+
+  Pool<Resource, Platform>* pool_ = nullptr;
+  Slot* slot_ = nullptr;  // null: no lease
+  bool broken_ = false;
+};
+
+}  // namespace vouch::pool
+
+#endif  // VOUCH_POOL_LEASE_H_
