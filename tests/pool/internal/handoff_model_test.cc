@@ -1,0 +1,193 @@
+// Property: a few threads that take and put back slots all finish, in every interleaving: no
+// wake-up is lost, no slot is lost or held twice, whoever gives up, and when the pool is closed
+// nobody is left. Method: random interleavings of single atomic operations (model_platform.h), some
+// thousands a scenario; the seed of the first wrong one is printed. Failure looks like "stuck", a
+// slot with two holders, or a slot missing at the end.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "pool/internal/handoff.h"
+#include "tests/pool/internal/model_platform.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define VOUCH_TEST_FIBERS 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define VOUCH_TEST_FIBERS 0
+#endif
+#endif
+#ifndef VOUCH_TEST_FIBERS
+#define VOUCH_TEST_FIBERS 1
+#endif
+
+namespace vouch::pool::pool_internal {
+namespace {
+
+using ModelHandoff = Handoff<int, ModelPlatform>;
+using End = ModelHandoff::End;
+
+constexpr int64_t kSomeDeadline = 1;
+
+struct Scenario {
+  uint32_t slots;
+  int threads;
+  int rounds;
+  int hurried = 0;     // so many of the threads wait with a deadline
+  bool fast = false;   // take the fast way first, where others may barge in
+  bool close = false;  // another thread closes the pool at some moment
+  uint64_t places = 8;
+  bool resources = true;  // else every slot is empty all the time
+};
+
+// One run: the threads, and what must hold.
+class Runner {
+ public:
+  Runner(const Scenario& scenario, uint64_t seed)
+      : scenario_(scenario), model_(seed), handoff_(scenario.slots, scenario.places) {
+    for (uint32_t i = 0; i < scenario.slots && scenario.resources; ++i) {
+      auto& slot = handoff_.slots()[i];
+      slot.word.TryTake(SlotState::kEmpty);
+      slot.resource = std::make_unique<int>(0);
+      slot.word.TryPutBack(SlotState::kIdle);
+    }
+  }
+
+  // Empty if all is well.
+  std::string Run() {
+    for (int t = 0; t < scenario_.threads; ++t) {
+      model_.Spawn([this, t] { Worker(t); });
+    }
+    if (scenario_.close) model_.Spawn([this] { Closer(); });
+    if (!model_.Run()) return "stuck: a wake-up was lost";
+    if (!error_.empty()) return error_;
+    return CheckEnd();
+  }
+
+ private:
+  void Worker(int number) {
+    for (int round = 0; round < scenario_.rounds; ++round) {
+      const ModelHandoff::Result result = Acquire(number);
+      if (result.end != End::kTaken) {
+        const bool expected = (result.end == End::kTimedOut && number < scenario_.hurried) ||
+                              (result.end == End::kClosed && scenario_.close) ||
+                              (result.end == End::kLineFull &&
+                               scenario_.places < static_cast<uint64_t>(scenario_.threads));
+        if (!expected) error_ = "an acquire ended in a way it must not";
+        continue;
+      }
+      if (++holders_[result.slot] != 1) error_ = "a slot has two holders";
+      Model::Current().Yield();
+      --holders_[result.slot];
+      handoff_.Put(result.slot);
+    }
+  }
+
+  ModelHandoff::Result Acquire(int number) {
+    const uint32_t start = static_cast<uint32_t>(number) % scenario_.slots;
+    if (scenario_.fast && handoff_.slots()[start].word.TryLease()) return {End::kTaken, start};
+    const uint32_t slot = handoff_.slots().TryTake(start);
+    if (slot != ModelHandoff::kNone) return {End::kTaken, slot};
+    const ModelHandoff::Visit visit(&handoff_);
+    return handoff_.Wait(start, number < scenario_.hurried ? kSomeDeadline : kForever);
+  }
+
+  void Closer() {
+    for (uint64_t i = model_.random().Uniform<uint64_t>(0, 40); i > 0; --i) model_.Yield();
+    handoff_.Close();
+    if (!handoff_.AwaitRetired(kForever)) error_ = "a wait without a deadline timed out";
+    handoff_.AwaitVisitors();
+  }
+
+  std::string CheckEnd() {
+    const SlotState expected = scenario_.close       ? SlotState::kRetired
+                               : scenario_.resources ? SlotState::kIdle
+                                                     : SlotState::kEmpty;
+    for (uint32_t i = 0; i < scenario_.slots; ++i) {
+      if (handoff_.slots()[i].word.Peek() != expected) return "a slot was lost";
+    }
+    if (handoff_.waiting() != 0) return "somebody is still counted as waiting";
+    // Nobody is left in the line, and every place is usable: fill it and empty it.
+    return CheckPlaces();
+  }
+
+  std::string CheckPlaces() {
+    if (scenario_.close) return "";
+    for (int i = 0; i < 2; ++i) {
+      const ModelHandoff::Visit visit(&handoff_);
+      const ModelHandoff::Result result = handoff_.Wait(0, kForever);
+      if (result.end != End::kTaken) return "the line does not work any more";
+      handoff_.Put(result.slot);
+    }
+    return "";
+  }
+
+  const Scenario scenario_;
+  Model model_;
+  ModelHandoff handoff_;
+  std::array<int, 8> holders_{};
+  std::string error_;
+};
+
+void Explore(const Scenario& scenario, int runs) {
+#if VOUCH_TEST_FIBERS
+  test::Random random;
+  for (int i = 0; i < runs; ++i) {
+    const uint64_t seed = random.Next();
+    const std::string error = Runner(scenario, seed).Run();
+    ASSERT_EQ(error, "") << "run " << i << " of this seed";
+  }
+#else
+  (void)scenario, (void)runs;
+  GTEST_SKIP() << "ThreadSanitizer does not follow fibers";
+#endif
+}
+
+constexpr int kRuns = 6000;
+
+TEST(HandoffModelStressTest, OneSlotTwoThreads) {
+  Explore({.slots = 1, .threads = 2, .rounds = 2}, kRuns);
+}
+
+TEST(HandoffModelStressTest, OneSlotThreeThreadsThatBarge) {
+  Explore({.slots = 1, .threads = 3, .rounds = 3, .fast = true}, kRuns);
+}
+
+TEST(HandoffModelStressTest, TwoSlotsFourThreads) {
+  Explore({.slots = 2, .threads = 4, .rounds = 2, .fast = true}, kRuns);
+}
+
+TEST(HandoffModelStressTest, TwoSlotsSixThreads) {
+  Explore({.slots = 2, .threads = 6, .rounds = 1}, kRuns);
+}
+
+TEST(HandoffModelStressTest, SomeGiveUp) {
+  Explore({.slots = 1, .threads = 4, .rounds = 2, .hurried = 2, .fast = true}, kRuns);
+}
+
+TEST(HandoffModelStressTest, SomeGiveUpOnTwoSlots) {
+  Explore({.slots = 2, .threads = 6, .rounds = 2, .hurried = 3}, kRuns);
+}
+
+TEST(HandoffModelStressTest, EmptySlots) {
+  Explore({.slots = 2, .threads = 5, .rounds = 2, .hurried = 1, .resources = false}, kRuns);
+}
+
+TEST(HandoffModelStressTest, Closing) {
+  Explore({.slots = 2, .threads = 4, .rounds = 2, .fast = true, .close = true}, kRuns);
+}
+
+TEST(HandoffModelStressTest, ClosingWhileSomeGiveUp) {
+  Explore({.slots = 1, .threads = 4, .rounds = 2, .hurried = 2, .close = true}, kRuns);
+}
+
+TEST(HandoffModelStressTest, AShortLine) {
+  Explore({.slots = 1, .threads = 5, .rounds = 3, .hurried = 2, .places = 2}, kRuns);
+}
+
+}  // namespace
+}  // namespace vouch::pool::pool_internal

@@ -1,0 +1,190 @@
+// Property: under real threads no resource has two holders, none is lost, and everybody who waits
+// without a deadline is served.
+// Method: random acquires, holds, timeouts, broken leases and releases, seeded; then the pool must
+// still have all its places. ThreadSanitizer checks that one holder's writes reach the next
+// (Widget::uses is not atomic).
+// Failure looks like a wrong count, a data race, or a test that hangs.
+
+#include <thread>
+#include <vector>
+
+#include "tests/pool/widget.h"
+#include "tests/support/random.h"
+#include "tests/support/status_matchers.h"
+
+namespace vouch::pool {
+namespace {
+
+// Holds the widget for a moment and checks that nobody else does.
+void Use(Widget& widget, test::Random& random) {
+  EXPECT_EQ(++widget.holders, 1);
+  ++widget.uses;
+  if (random.OneIn(4)) std::this_thread::yield();
+  if (random.OneIn(64)) std::this_thread::sleep_for(std::chrono::microseconds(100));
+  EXPECT_EQ(--widget.holders, 0);
+}
+
+template <typename Body>
+void InThreads(int count, test::Random& random, const Body& body) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < count; ++t) {
+    threads.emplace_back([&body, seed = random.Next()] {
+      test::Random mine(seed);
+      body(mine);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+// All places are there: all can be taken at once, and no more.
+void ExpectComplete(Pool<Widget>& pool) {
+  std::vector<Lease<Widget>> leases;
+  for (int i = 0; i < pool.options().max; ++i) {
+    ASSERT_OK_AND_ASSIGN(Lease<Widget> lease, pool.Acquire());
+    leases.push_back(std::move(lease));
+  }
+  EXPECT_FALSE(pool.TryAcquire().ok());
+  EXPECT_EQ(pool.stats().waiting, 0);
+}
+
+TEST(PoolStressTest, EverybodyIsServed) {
+  test::Random random;
+  WidgetFactory factory;
+  const auto pool = MakePool(Untimed(1, 3), &factory);
+  std::atomic<uint64_t> served{0};
+  InThreads(12, random, [&](test::Random& mine) {
+    for (int i = 0; i < 1500; ++i) {
+      auto lease = pool->Acquire(absl::InfiniteDuration());
+      ASSERT_OK(lease);
+      Use(**lease, mine);
+      ++served;
+    }
+  });
+  EXPECT_EQ(served, 12u * 1500u);
+  EXPECT_EQ(pool->stats().acquired, served);
+  EXPECT_LE(factory.made, 3);
+  ExpectComplete(*pool);
+}
+
+// Timeouts so short that grants race them all the time.
+TEST(PoolStressTest, AGrantThatRacesATimeoutIsNotLost) {
+  test::Random random;
+  WidgetFactory factory;
+  const auto pool = MakePool(Untimed(2, 2), &factory);
+  std::atomic<uint64_t> served{0};
+  std::atomic<uint64_t> timed_out{0};
+  InThreads(10, random, [&](test::Random& mine) {
+    for (int i = 0; i < 1500; ++i) {
+      auto lease = pool->Acquire(absl::Microseconds(mine.Uniform(1, 300)));
+      if (lease.ok()) {
+        ++served;
+        Use(**lease, mine);
+      } else {
+        EXPECT_THAT(lease.status(), test::StatusIs(absl::StatusCode::kDeadlineExceeded));
+        ++timed_out;
+      }
+    }
+  });
+  EXPECT_EQ(pool->stats().acquired, served);
+  EXPECT_EQ(pool->stats().timed_out, timed_out);
+  ExpectComplete(*pool);
+}
+
+TEST(PoolStressTest, BrokenResourcesAndFailingFactories) {
+  test::Random random;
+  WidgetFactory factory;
+  PoolOptions options = Untimed(1, 4);
+  const auto pool = MakePool(options, &factory);
+  InThreads(8, random, [&](test::Random& mine) {
+    for (int i = 0; i < 1000; ++i) {
+      if (mine.OneIn(50)) factory.fails = !factory.fails;
+      auto lease = pool->Acquire(absl::InfiniteDuration());
+      if (!lease.ok()) continue;
+      Use(**lease, mine);
+      if (mine.OneIn(20)) lease->MarkBroken();
+    }
+  });
+  factory.fails = false;
+  ExpectComplete(*pool);
+  EXPECT_LE(factory.live, 4);
+}
+
+// The keeper closes and reopens all the time: its reservations meet everybody else.
+TEST(PoolStressTest, ResourcesEndWhileTheyAreUsed) {
+  test::Random random;
+  WidgetFactory factory;
+  PoolOptions options = Untimed(1, 3);
+  options.idle_timeout = absl::Microseconds(200);
+  options.max_lifetime = absl::Microseconds(500);
+  const auto pool = MakePool(options, &factory);
+  InThreads(6, random, [&](test::Random& mine) {
+    for (int i = 0; i < 1000; ++i) {
+      auto lease = pool->Acquire(absl::InfiniteDuration());
+      ASSERT_OK(lease);
+      Use(**lease, mine);
+    }
+  });
+  EXPECT_LE(factory.live, 3);
+  EXPECT_GT(pool->stats().closed.lifetime + pool->stats().closed.idle, 0u);
+}
+
+TEST(PoolStressTest, CloseRacesAcquires) {
+  test::Random random;
+  for (int round = 0; round < 100; ++round) {
+    WidgetFactory factory;
+    const auto pool = MakePool(Untimed(1, 2), &factory);
+    std::thread closer([&] { EXPECT_OK(pool->Close(absl::InfiniteDuration())); });
+    InThreads(4, random, [&](test::Random& mine) {
+      for (;;) {
+        auto lease = pool->Acquire(absl::InfiniteDuration());
+        if (!lease.ok()) {
+          EXPECT_THAT(lease.status(), test::StatusIs(absl::StatusCode::kFailedPrecondition));
+          break;
+        }
+        Use(**lease, mine);
+      }
+    });
+    closer.join();
+    EXPECT_EQ(factory.live, 0);
+  }
+}
+
+// The destructor may run as soon as the last lease is being released.
+TEST(PoolStressTest, DestructionRacesTheLastRelease) {
+  WidgetFactory factory;
+  for (int round = 0; round < 2000; ++round) {
+    auto pool = MakePool(Untimed(0, 2), &factory);
+    auto first = pool->Acquire();
+    auto second = pool->Acquire();
+    std::thread releaser([lease = *std::move(first)]() mutable { lease.Release(); });
+    std::thread other([lease = *std::move(second)]() mutable { lease.Release(); });
+    pool.reset();
+    releaser.join();
+    other.join();
+  }
+  EXPECT_EQ(factory.live, 0);
+}
+
+TEST(PoolStressTest, DestructionSendsWaitersAway) {
+  WidgetFactory factory;
+  for (int round = 0; round < 300; ++round) {
+    auto pool = MakePool(Untimed(0, 1), &factory);
+    auto lease = pool->Acquire();
+    std::vector<std::thread> waiters;
+    for (int i = 0; i < 3; ++i) {
+      waiters.emplace_back([raw = pool.get()] {
+        const auto mine = raw->Acquire(absl::InfiniteDuration());
+        EXPECT_TRUE(mine.ok() || absl::IsFailedPrecondition(mine.status()));
+      });
+    }
+    AwaitWaiting(*pool, 3);
+    std::thread releaser([held = *std::move(lease)]() mutable { held.Release(); });
+    pool.reset();
+    releaser.join();
+    for (std::thread& waiter : waiters) waiter.join();
+  }
+  EXPECT_EQ(factory.live, 0);
+}
+
+}  // namespace
+}  // namespace vouch::pool
