@@ -65,7 +65,7 @@ bool IsUlid(std::string_view text) {
 std::string UlidGenerator::Next() {
   const std::int64_t now =
       std::clamp<std::int64_t>(absl::ToUnixMillis(clock_.Now()), 0, kMaxMillis);
-  const std::lock_guard lock(mutex_);
+  const pool::MutexLock lock(&mutex_);
   if (now > last_millis_) {
     Bits fresh = Draw(now);
     last_millis_ = now;

@@ -21,10 +21,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <string>
 #include <string_view>
 
+#include "absl/base/thread_annotations.h"
+#include "pool/mutex.h"
 #include "storage/clock.h"
 
 namespace vouch::uow {
@@ -49,11 +50,11 @@ class UlidGenerator {
   // Constant after construction.
   storage::WallClock& clock_;
 
-  std::mutex mutex_;
-  // Guarded by mutex_: the time that last_ was drawn for, -1 before the first, and the last id. The
-  // time inside last_ is later than last_millis_ once counting up has overflowed into it.
-  std::int64_t last_millis_ = -1;
-  Bits last_{};
+  pool::Mutex mutex_;
+  // The time that was last drawn for, -1 before the first, and the last id. The time inside last_
+  // is later than last_millis_ once counting up has carried into it.
+  std::int64_t last_millis_ ABSL_GUARDED_BY(mutex_) = -1;
+  Bits last_ ABSL_GUARDED_BY(mutex_){};
 };
 
 }  // namespace vouch::uow

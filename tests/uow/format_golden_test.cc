@@ -458,7 +458,7 @@ TEST(FormatGrammarTest, Digests) {
   hex[0] = 'B';
   EXPECT_EQ(ParseDigest(hex), std::nullopt);
   for (const char bad : {'g', '/', ':', '`', '\0', '\xff', ' ', '-'}) {
-    for (const std::size_t at : {0, 31, 63}) {
+    for (const std::size_t at : {std::size_t{0}, std::size_t{31}, std::size_t{63}}) {
       hex = HexOf(digest);
       hex[at] = bad;
       EXPECT_EQ(ParseDigest(hex), std::nullopt) << bad << " at " << at;
