@@ -112,11 +112,11 @@ def why_not(name, header):
             yield f"{header}: {library} is included only from {' '.join(allowed)}"
 
 
-def main():
-    violations = check(pathlib.Path(sys.argv[1]))
+def main(root):
+    violations = check(pathlib.Path(root))
     print("\n".join(violations) or "layering: every include is allowed")
     return 1 if violations else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))

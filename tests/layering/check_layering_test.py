@@ -1,13 +1,13 @@
 """Plants each kind of violation in a small clean tree, and requires check_layering.py to fail and
 to name the file and the line."""
 
+import contextlib
+import io
 import pathlib
-import subprocess
-import sys
 import tempfile
 import unittest
 
-CHECKER = pathlib.Path(__file__).with_name("check_layering.py")
+import check_layering
 
 CLEAN_TREE = {
     "CMakeLists.txt": "", "CMakePresets.json": "{}", "README.md": "", "cmake/dev": "",
@@ -43,16 +43,18 @@ class CheckLayeringTest(unittest.TestCase):
         path.write_text(text)
 
     def run_checker(self):
-        return subprocess.run([sys.executable, "-B", CHECKER, self.root], text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        """Returns the exit code and what was printed."""
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            code = check_layering.main(self.root)
+        return code, output.getvalue()
 
     def test_accepts_the_clean_tree(self):
-        result = self.run_checker()
-        self.assertEqual(result.returncode, 0, result.stdout)
+        code, output = self.run_checker()
+        self.assertEqual(code, 0, output)
 
     def test_accepts_build_output(self):
         self.write("build/debug/pool.h", '#include "uow/engine.h"\n')
-        self.assertEqual(self.run_checker().returncode, 0)
+        self.assertEqual(self.run_checker()[0], 0)
 
     def test_names_file_and_line_of_each_violation(self):
         for name, include, reason in [
@@ -89,28 +91,28 @@ class CheckLayeringTest(unittest.TestCase):
         ]:
             with self.subTest(file=name, include=include):
                 self.write(name, f"// A comment.\n\n  #  include {include}\n")
-                result = self.run_checker()
+                code, output = self.run_checker()
                 (self.root / name).unlink()
-                self.assertEqual(result.returncode, 1, result.stdout)
-                self.assertRegex(result.stdout, rf"(?m)^{name}:3: .*{reason}")
-                self.assertEqual(len(result.stdout.splitlines()), 1, result.stdout)
+                self.assertEqual(code, 1, output)
+                self.assertRegex(output, rf"(?m)^{name}:3: .*{reason}")
+                self.assertEqual(len(output.splitlines()), 1, output)
 
     def test_only_open_names_both_drivers(self):
         for name in ("storage/bad.cc", "uow/bad.cc"):
             with self.subTest(file=name):
                 self.write(name, CLEAN_TREE["storage/open.cc"])
-                result = self.run_checker()
+                code, output = self.run_checker()
                 (self.root / name).unlink()
-                self.assertEqual(result.returncode, 1)
-                self.assertIn(f"{name}:2: storage/postgres/driver.h: only storage/open.cc", result.stdout)
+                self.assertEqual(code, 1)
+                self.assertIn(f"{name}:2: storage/postgres/driver.h: only storage/open.cc", output)
 
     def test_top_level_is_exact(self):
         self.write("docs/manual.md", "")
         (self.root / "README.md").unlink()
-        result = self.run_checker()
-        self.assertEqual(result.returncode, 1)
-        self.assertIn("docs:1: does not belong", result.stdout)
-        self.assertIn("README.md:1: is missing", result.stdout)
+        code, output = self.run_checker()
+        self.assertEqual(code, 1)
+        self.assertIn("docs:1: does not belong", output)
+        self.assertIn("README.md:1: is missing", output)
 
 
 if __name__ == "__main__":
