@@ -1,7 +1,7 @@
 # vouch_library(NAME HEADERS ... INTERNAL ... SOURCES ... DEPS ... PRIVATE_DEPS ...)
-# Defines the library vouch_NAME with alias vouch::NAME: static, or INTERFACE when it has no SOURCES.
-# HEADERS are public: installed, and each is also compiled alone. INTERNAL headers are installed
-# only because public ones include them.
+# Defines the library vouch_NAME with alias vouch::NAME: static, or INTERFACE when it has no
+# SOURCES. HEADERS are public: installed, and each is also compiled alone. INTERNAL headers are
+# installed only because public ones include them.
 function(vouch_library name)
   cmake_parse_arguments(ARG "" "" "HEADERS;INTERNAL;SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   if(ARG_SOURCES)

@@ -11,8 +11,8 @@ import statistics
 import sys
 
 # What is written above the table, in this order; the rest of the context is dropped.
-CONTEXT = ["date", "cpu", "num_cpus", "kernel", "filesystem", "compiler", "build", "vouch", "abseil",
-           "sqlite", "openssl", "settings"]
+CONTEXT = ["date", "cpu", "num_cpus", "kernel", "filesystem", "compiler", "build", "vouch",
+           "abseil", "sqlite", "openssl", "settings"]
 # Parts of a name that say how time was taken, not what was measured.
 HOW_MEASURED = re.compile(r"real_time|process_time|manual_time|(iterations|repeats|min_time|"
                           r"min_warmup_time):.*")
@@ -29,7 +29,8 @@ def table(report):
     for key in CONTEXT:
         if key in report["context"]:
             lines.append(f"| {key} | {report['context'][key]} |")
-    lines += ["", "Medians; in brackets the ratio to vouch's in the same run: above 1 is more time,",
+    lines += ["",
+              "Medians; in brackets the ratio to vouch's in the same run: above 1 is more time,",
               "or more of whatever the row counts."]
     for case, rows in cases.items():
         contestants = sorted({name for row in rows.values() for name in row},

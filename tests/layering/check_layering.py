@@ -60,7 +60,7 @@ def check(root):
 
 def check_top_level(root):
     visible = {p.name for p in root.iterdir() if not p.name.startswith(".")} - IGNORED
-    return ([f"{name}:1: does not belong at the top level" for name in sorted(visible - TOP_LEVEL)] +
+    return ([f"{name}:1: is not of the top level" for name in sorted(visible - TOP_LEVEL)] +
             [f"{name}:1: is missing at the top level" for name in sorted(TOP_LEVEL - visible)])
 
 

@@ -23,7 +23,8 @@ CLEAN_TREE = {
     "uow/engine.h": '#include "storage/connection.h"\n#include <openssl/evp.h>\n',
     "uow/cli/main.cc": '#include "uow/cli/command.h"\n#include <CLI/CLI.hpp>\n',
     "uow/cli/command.h": "#include <nlohmann/json.hpp>\n",
-    "tests/pool/word_test.cc": '#include "pool/internal/word.h"\n#include "tests/support/clock.h"\n',
+    "tests/pool/word_test.cc": ('#include "pool/internal/word.h"\n'
+                                '#include "tests/support/clock.h"\n'),
     "tests/support/clock.h": "#include <gtest/gtest.h>\n",
     "bench/pool/pool_bench.cc": '#include <sqlite3.h>\n#include "pool/pool.h"\n',
 }
@@ -111,7 +112,7 @@ class CheckLayeringTest(unittest.TestCase):
         (self.root / "README.md").unlink()
         code, output = self.run_checker()
         self.assertEqual(code, 1)
-        self.assertIn("docs:1: does not belong", output)
+        self.assertIn("docs:1: is not of the top level", output)
         self.assertIn("README.md:1: is missing", output)
 
 

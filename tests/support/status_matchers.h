@@ -19,7 +19,7 @@
 #define EXPECT_OK(...) EXPECT_THAT(::vouch::test::StatusOf(__VA_ARGS__), ::vouch::test::IsOk())
 #define ASSERT_OK(...) ASSERT_THAT(::vouch::test::StatusOf(__VA_ARGS__), ::vouch::test::IsOk())
 
-// Assigns the value of an absl::StatusOr to `target`, which may be a declaration, or fails the test.
+// Assigns the value of an absl::StatusOr to `target`, which may be a declaration, or fails.
 #define ASSERT_OK_AND_ASSIGN(target, ...) \
   VOUCH_TEST_ASSIGN_(VOUCH_TEST_CONCAT_(vouch_test_result_, __LINE__), target, __VA_ARGS__)
 
