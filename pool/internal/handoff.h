@@ -257,6 +257,7 @@ class Handoff {
 
   // Hands the slot to the waiter; it is never seen available. It stays kLeased, and wanted.
   bool HandOver(const typename Queue::Oldest& oldest, uint32_t index) {
+    assert(slots_[index].word.wanted());  // invariant 2: others may have marked it
     if (!queue_.Grant(oldest, index)) return false;
     handed_off_.fetch_add(1, std::memory_order_relaxed);
     // Others may have relied on this waiter to find the slots they put back: it will not look.

@@ -111,7 +111,7 @@ class SlotWord {
   // The state, for statistics and for the keeper's first look: may be stale.
   SlotState Glance() const { return State(word_.load(std::memory_order_relaxed)); }
 
-  // For tests.
+  // For assertions and tests.
   bool wanted() const { return (word_.load(std::memory_order_relaxed) & kWanted) != 0; }
 
  private:

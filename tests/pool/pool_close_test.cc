@@ -95,7 +95,7 @@ TEST(PoolCloseTest, TheDestructorSendsWaitersAwayToo) {
   WidgetFactory factory;
   auto pool = MakePool(Untimed(1, 1), &factory);
   ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
-  std::thread waiter([&pool, &lease, raw = pool.get()] {
+  std::thread waiter([&lease, raw = pool.get()] {
     EXPECT_THAT(raw->Acquire(absl::InfiniteDuration()).status(),
                 StatusIs(absl::StatusCode::kFailedPrecondition));
     lease.Release();

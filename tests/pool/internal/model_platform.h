@@ -3,6 +3,7 @@
 
 #include <ucontext.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cassert>
 #include <cstddef>
@@ -25,7 +26,7 @@ namespace vouch::pool::pool_internal {
 // A run in which every unfinished fiber is parked without a deadline has lost a wake-up.
 class Model {
  public:
-  explicit Model(uint64_t seed) : random_(seed), stay_(random_.Uniform(0, 3)) {
+  explicit Model(uint64_t seed) : random_(seed), stay_(random_.Uniform<uint64_t>(0, 3)) {
     current_model_ = this;
   }
   ~Model() { current_model_ = nullptr; }
@@ -36,6 +37,7 @@ class Model {
 
   void Spawn(std::function<void()> body) {
     auto fiber = std::make_unique<Fiber>();
+    fiber->rank = random_.Next();
     fiber->body = std::move(body);
     fiber->stack = std::make_unique<char[]>(kStackSize);
     getcontext(&fiber->context);
@@ -58,12 +60,15 @@ class Model {
   // Before an atomic operation: perhaps somebody else goes first.
   void Step() {
     if (running_ == nullptr) return;  // setting up or looking at the end
-    if (stay_ > 0 && !random_.OneIn(stay_ + 1)) return;
+    if (ranked_ ? !random_.OneIn(12) : stay_ > 0 && !random_.OneIn(stay_ + 1)) return;
+    running_->rank = random_.Next();
     SwitchToMain();
   }
 
   void Yield() {
-    if (running_ != nullptr) SwitchToMain();
+    if (running_ == nullptr) return;
+    running_->rank = random_.Next();
+    SwitchToMain();
   }
 
   // Sleeps until Unpark(key). False if the model decides that the deadline passes first.
@@ -84,7 +89,7 @@ class Model {
   // A clock that sometimes moves a little and sometimes a lot.
   int64_t Now() {
     Step();
-    if (random_.OneIn(3)) now_ += 600'000;
+    if (random_.OneIn(3)) now_ += random_.OneIn(2) ? 600'000 : 2'000'000;
     return now_;
   }
 
@@ -97,6 +102,7 @@ class Model {
     std::function<void()> body;
     std::unique_ptr<char[]> stack;
     ucontext_t context;
+    uint64_t rank = 0;
     const void* parked_on = nullptr;
     bool has_deadline = false;
     bool timed_out = false;
@@ -131,11 +137,17 @@ class Model {
       if (fiber->parked_on != nullptr && fiber->has_deadline) timed.push_back(fiber.get());
     }
     if (!timed.empty() && (ready.empty() || random_.OneIn(8))) return OneOf(timed);
-    return ready.empty() ? nullptr : OneOf(ready);
+    if (ready.empty()) return nullptr;
+    return ranked_ ? Highest(ready) : OneOf(ready);
   }
 
   Fiber* OneOf(const std::vector<Fiber*>& fibers) {
     return fibers[random_.Uniform<size_t>(0, fibers.size() - 1)];
+  }
+
+  static Fiber* Highest(const std::vector<Fiber*>& fibers) {
+    return *std::max_element(fibers.begin(), fibers.end(),
+                             [](const Fiber* a, const Fiber* b) { return a->rank < b->rank; });
   }
 
   bool Finished() const {
@@ -148,6 +160,7 @@ class Model {
   static inline Model* current_model_ = nullptr;
 
   test::Random random_;
+  const bool ranked_ = random_.OneIn(2);
   const uint64_t stay_;  // how many operations on average before somebody else goes on
   std::vector<std::unique_ptr<Fiber>> fibers_;
   Fiber* running_ = nullptr;
