@@ -49,7 +49,7 @@ class Connection {
   template <typename... Args>
   absl::Status Execute(std::string_view sql, const Args&... args) {
     VOUCH_ASSIGN_OR_RETURN(StatementPtr statement, Prepare(sql));
-    VOUCH_RETURN_IF_ERROR(statement->BindAll(args...));
+    VOUCH_RETURN_IF_ERROR(statement->BindBorrowed(args...));
     return statement->Run();
   }
 
@@ -58,7 +58,7 @@ class Connection {
   absl::StatusOr<T> QueryValue(std::string_view sql, const Args&... args) {
     static_assert(!std::is_same_v<T, std::string_view>, "the row is gone when this returns");
     VOUCH_ASSIGN_OR_RETURN(StatementPtr statement, Prepare(sql));
-    VOUCH_RETURN_IF_ERROR(statement->BindAll(args...));
+    VOUCH_RETURN_IF_ERROR(statement->BindBorrowed(args...));
     VOUCH_ASSIGN_OR_RETURN(const bool row, statement->Step());
     if (!row) return absl::NotFoundError("query: no row");
     return statement->Get<T>(0);

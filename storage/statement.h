@@ -52,15 +52,16 @@ class Statement {
     return BindView(index, ToValueView(value), Lifetime::kCopied);
   }
   // Sets parameters 1…n and leaves no other unset: kInvalidArgument when the statement has more or
-  // fewer. Borrows text and blobs: they must live until the statement is reset or destroyed.
+  // fewer.
   template <typename... Args>
   absl::Status BindAll(const Args&... args) {
-    VOUCH_RETURN_IF_ERROR(ExpectParameters(static_cast<int>(sizeof...(Args))));
-    [[maybe_unused]] int index = 0;
-    absl::Status status;
-    (void)((status = BindView(++index, ToValueView(args), Lifetime::kBorrowed), status.ok()) &&
-           ...);
-    return status;
+    return BindEach(Lifetime::kCopied, args...);
+  }
+  // The same without copying text and blobs: they must live until the statement is reset, has run
+  // to its end, or is destroyed.
+  template <typename... Args>
+  absl::Status BindBorrowed(const Args&... args) {
+    return BindEach(Lifetime::kBorrowed, args...);
   }
 
   // Advances to the next row: true when there is one, false at the end, after which the statement
@@ -95,6 +96,15 @@ class Statement {
 
  private:
   friend struct StatementReturner;
+
+  template <typename... Args>
+  absl::Status BindEach([[maybe_unused]] Lifetime lifetime, const Args&... args) {
+    VOUCH_RETURN_IF_ERROR(ExpectParameters(static_cast<int>(sizeof...(Args))));
+    [[maybe_unused]] int index = 0;
+    absl::Status status;
+    (void)((status = BindView(++index, ToValueView(args), lifetime), status.ok()) && ...);
+    return status;
+  }
 
   virtual absl::Status BindView(int index, ValueView value, Lifetime lifetime) = 0;
   virtual absl::StatusOr<int> ParameterIndex(std::string_view name) = 0;

@@ -74,6 +74,21 @@ ValueView ViewOf(sqlite3_value* value) {
   }
 }
 
+// Whether `sql` begins, after space and comments, with CREATE.
+bool IsCreate(std::string_view sql) {
+  while (true) {
+    sql.remove_prefix(std::min(sql.find_first_not_of(" \t\r\n\f;"), sql.size()));
+    if (sql.substr(0, 2) == "--") {
+      sql.remove_prefix(std::min(sql.find('\n'), sql.size()));
+    } else if (sql.substr(0, 2) == "/*") {
+      const std::size_t end = sql.find("*/", 2);
+      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
+    } else {
+      return absl::StartsWithIgnoreCase(absl::string_view(sql.data(), sql.size()), "create");
+    }
+  }
+}
+
 std::string_view OrEmpty(const char* text) { return text == nullptr ? "" : text; }
 
 }  // namespace
@@ -205,8 +220,10 @@ absl::StatusOr<std::unique_ptr<SqliteStatement>> SqliteConnection::Compile(std::
   sqlite3_stmt* handle = nullptr;
   const char* tail = nullptr;
   // Statements of the cache live long, which SQLite wants to know.
+  creating_ = IsCreate(sql);
   const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()),
                                       SQLITE_PREPARE_PERSISTENT, &handle, &tail);
+  creating_ = false;
   if (code != SQLITE_OK) return Failed(code, "prepare", sql);
   const auto used = static_cast<std::size_t>(tail - sql.data());
   if (rest != nullptr) *rest = sql.substr(used);
@@ -293,10 +310,10 @@ absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
 
 absl::Status SqliteConnection::Failed(int code, std::string_view operation, std::string_view sql) {
   absl::Status status = SqliteError(db_, code, operation, sql);
-  if ((code & 0xFF) == SQLITE_AUTH && denied_ != nullptr) {
+  if (const char* denied = std::exchange(denied_, nullptr); denied != nullptr) {
     return WithNativeCode(
         absl::PermissionDeniedError(absl::StrCat(std::string(operation), ": not allowed here: ",
-                                                 denied_, "; in \"", ShortSql(sql), "\"")),
+                                                 denied, "; in \"", ShortSql(sql), "\"")),
         code);
   }
   if ((code & 0xFF) == SQLITE_INTERRUPT && std::exchange(deadline_hit_, false)) {
@@ -428,6 +445,13 @@ int SqliteConnection::OnAuthorize(void* self, int action, const char* first, con
                                   const char* database, const char* /*trigger*/) {
   auto& connection = *static_cast<SqliteConnection*>(self);
   if (connection.trusted_) return SQLITE_OK;
+  // A virtual table, PRAGMA functions included, tells SQLite its columns by a CREATE TABLE of its
+  // own, in the middle of preparing the first statement that uses it. (A user's change of
+  // sqlite_master itself is refused by the DEFENSIVE setting.)
+  const bool declares =
+      action == SQLITE_CREATE_TABLE ||
+      ((action == SQLITE_INSERT || action == SQLITE_UPDATE) && OrEmpty(first) == "sqlite_master");
+  if (declares && !connection.creating_) return SQLITE_OK;
   const char* why = WhyDenied(connection.options_.policy, action, OrEmpty(first), OrEmpty(second),
                               OrEmpty(database), connection.options_.is_protected);
   if (why == nullptr) return SQLITE_OK;

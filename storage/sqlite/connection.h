@@ -48,12 +48,12 @@ enum class Access {
 
 struct SqliteOptions {
   // A file, or a name that InMemoryPath() made.
-  std::string path;
+  std::string path = {};
   Access access = Access::kCreate;
   Profile profile = Profile::Balanced();
   Policy policy = Policy::kUnrestricted;
   // Tables that Policy::kUnit does not change, by name as the schema spells it.
-  std::function<bool(std::string_view)> is_protected;
+  std::function<bool(std::string_view)> is_protected = {};
   // How long a statement waits for a lock of another connection.
   absl::Duration busy_timeout = absl::Seconds(5);
   std::size_t statement_cache_bytes = 4 << 20;
@@ -176,6 +176,7 @@ class SqliteConnection final : public Connection {
   const char* denied_ = nullptr;  // Why the policy refused what is being prepared.
   int log_pages_ = 0;
   bool trusted_ = false;
+  bool creating_ = false;  // A CREATE statement is being prepared.
   bool has_transaction_ = false;  // A guard holds one, whatever SQLite says.
   bool deadline_hit_ = false;
   bool checkpointing_ = false;

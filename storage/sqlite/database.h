@@ -42,18 +42,18 @@ namespace vouch::storage {
 
 struct DatabaseOptions {
   // A file, or ":memory:" for a database that lives as long as this object.
-  std::string path;
+  std::string path = {};
   Access access = Access::kCreate;
   Profile profile = Profile::Balanced();
   // What user SQL may do on the writer, and which tables Policy::kUnit keeps from it.
   Policy writer_policy = Policy::kWriter;
-  std::function<bool(std::string_view)> is_protected;
+  std::function<bool(std::string_view)> is_protected = {};
   int min_readers = 1;
   int max_readers = 8;
   absl::Duration acquire_timeout = absl::Seconds(30);
   absl::Duration idle_timeout = absl::Seconds(300);
   absl::Duration busy_timeout = absl::Seconds(5);
-  GovernorOptions governor;
+  GovernorOptions governor = {};
 
   absl::Status Validate() const;
 };
@@ -100,9 +100,9 @@ class [[nodiscard]] WriteLease {
 };
 
 struct DatabaseStats {
-  pool::PoolStats readers;
-  pool::PoolStats writer;
-  GovernorStats governor;
+  pool::PoolStats readers = {};
+  pool::PoolStats writer = {};
+  GovernorStats governor = {};
 };
 
 class Database {

@@ -1,0 +1,176 @@
+#include "uow/capture.h"
+
+#include <bit>
+#include <charconv>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/status_macros.h"
+
+namespace vouch::uow {
+namespace {
+
+using storage::ChangeKind;
+using storage::RowChange;
+using storage::Value;
+using storage::ValueView;
+
+std::optional<std::string> BytesOfHex(std::string_view hex) {
+  if (hex.size() % 2 != 0) return std::nullopt;
+  std::string bytes;
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
+    unsigned byte = 0;
+    const auto parsed = std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
+    if (parsed.ptr != hex.data() + i + 2) return std::nullopt;
+    bytes.push_back(static_cast<char>(byte));
+  }
+  return bytes;
+}
+
+// The key value that one part of a record id stands for.
+std::optional<Value> ValueOfKeyPart(std::string_view part) {
+  if (part.empty()) return std::nullopt;
+  const std::string_view rest = part.substr(1);
+  switch (part.front()) {
+    case '\'': {
+      const auto text = PercentDecoded(rest);
+      if (!text.has_value()) return std::nullopt;
+      return Value(ValueView::Text(*text));
+    }
+    case 'x': {
+      const auto blob = BytesOfHex(rest);
+      if (!blob.has_value()) return std::nullopt;
+      return Value(ValueView::Blob(*blob));
+    }
+    case 'r': {
+      std::uint64_t bits = 0;
+      const auto parsed = std::from_chars(rest.data(), rest.data() + rest.size(), bits, 16);
+      if (parsed.ptr != rest.data() + rest.size()) return std::nullopt;
+      return Value(ValueView::Real(std::bit_cast<double>(bits)));
+    }
+    default: {
+      std::int64_t integer = 0;
+      const auto parsed = std::from_chars(part.data(), part.data() + part.size(), integer);
+      if (parsed.ptr != part.data() + part.size()) return std::nullopt;
+      return Value(ValueView::Integer(integer));
+    }
+  }
+}
+
+// The key values of a row's record id, in the order of the key. Commas inside text are encoded.
+std::vector<Value> KeyOfRecordId(std::string_view id, std::string_view prefix) {
+  std::vector<Value> key;
+  std::string_view rest = id.substr(prefix.size());
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    auto value = ValueOfKeyPart(rest.substr(0, comma));
+    if (value.has_value()) key.push_back(*std::move(value));
+    if (comma == std::string_view::npos) return key;
+    rest = rest.substr(comma + 1);
+  }
+}
+
+}  // namespace
+
+Capture::State Capture::StateOf(const StoreTable& table) {
+  row_.clear();
+  State state;
+  state.bytes = table.encoder.AppendRow(row_, values_);
+  state.checksum = hash_.Update(row_).Finish();
+  return state;
+}
+
+Capture::Record& Capture::Touch(const StoreTable& table, std::string_view id, bool existed,
+                                const State& before) {
+  const auto found = by_id_.find(id);
+  if (found != by_id_.end()) return *found->second;
+  Record& record = records_.emplace_back(Record{.table = &table, .id = std::string(id)});
+  if (existed) record.prior = before.checksum;
+  by_id_.emplace(record.id, &record);
+  return record;
+}
+
+void Capture::OnChange(const RowChange& change) {
+  const StoreTable* table = change.database() == "main" ? stores_.Find(change.table()) : nullptr;
+  if (table == nullptr) {
+    if (!stores_.IsIgnored(change.table()) && refused_.empty()) refused_ = change.table();
+    return;
+  }
+  last_store_ = &table->store;
+
+  const auto load = [&](bool is_new) {
+    values_.resize(table->image_index.size());
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      const int index = table->image_index[i];
+      values_[i] = index < 0 ? ValueView() : (is_new ? change.New(index) : change.Old(index));
+    }
+  };
+
+  if (change.kind() != ChangeKind::kInsert) {
+    load(/*is_new=*/false);
+    id_.clear();
+    table->encoder.AppendRecordId(id_, values_);
+    // The state before is needed once, at a record's first change.
+    const bool known = by_id_.contains(id_);
+    Record& record = Touch(*table, id_, /*existed=*/true, known ? State() : StateOf(*table));
+    record.now = State();
+  }
+  if (change.kind() != ChangeKind::kDelete) {
+    load(/*is_new=*/true);
+    new_id_.clear();
+    table->encoder.AppendRecordId(new_id_, values_);
+    const State state = StateOf(*table);
+    Touch(*table, new_id_, /*existed=*/false, State()).now = state;
+  }
+}
+
+absl::Status Capture::Reread(storage::SqliteConnection& connection, Record& record) {
+  const StoreTable& table = *record.table;
+  record.now = State();
+  VOUCH_ASSIGN_OR_RETURN(const storage::StatementPtr select,
+                         connection.PrepareTrusted(SelectRowSql(table.schema)));
+  const std::vector<Value> key = KeyOfRecordId(record.id, table.encoder.record_prefix());
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    VOUCH_RETURN_IF_ERROR(select->Bind(static_cast<int>(i + 1), key[i]));
+  }
+  while (true) {
+    VOUCH_ASSIGN_OR_RETURN(const bool row, select->Step());
+    if (!row) return absl::OkStatus();
+    values_.assign(table.schema.columns.size(), ValueView());
+    for (std::size_t i = 0; i < table.schema.captured.size(); ++i) {
+      values_[static_cast<std::size_t>(table.schema.captured[i])] =
+          select->column(static_cast<int>(i));
+    }
+    id_.clear();
+    table.encoder.AppendRecordId(id_, values_);
+    if (id_ == record.id) record.now = StateOf(table);
+  }
+}
+
+absl::StatusOr<std::vector<WriteRecord>> Capture::Finish(storage::SqliteConnection& connection) {
+  if (!refused_.empty()) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "unit of work: changed table ", refused_,
+        ", which is in no store; add it to a store, or declare it unreceipted"));
+  }
+  if (must_reread_) {
+    for (Record& record : records_) VOUCH_RETURN_IF_ERROR(Reread(connection, record));
+  }
+  std::vector<WriteRecord> writes;
+  writes.reserve(records_.size());
+  for (Record& record : records_) {
+    if (record.prior == record.now.checksum) continue;
+    const Operation operation = !record.prior.has_value()          ? Operation::kCreate
+                                : !record.now.checksum.has_value() ? Operation::kDelete
+                                                                   : Operation::kUpdate;
+    writes.push_back({.store = record.table->store,
+                      .record_id = std::move(record.id),
+                      .operation = operation,
+                      .bytes = record.now.bytes,
+                      .prior = record.prior,
+                      .checksum = record.now.checksum});
+  }
+  return writes;
+}
+
+}  // namespace vouch::uow

@@ -1,0 +1,205 @@
+#include "uow/ledger.h"
+
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "storage/status_macros.h"
+#include "uow/ulid.h"
+
+namespace vouch::uow {
+namespace {
+
+using storage::SqliteConnection;
+using storage::StatementPtr;
+
+std::optional<std::string_view> Optional(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
+}
+
+std::optional<std::string> Hex(const std::optional<storage::Digest>& digest) {
+  return digest.has_value() ? std::optional<std::string>(storage::HexOf(*digest)) : std::nullopt;
+}
+
+// The connection's view of who else has committed.
+absl::StatusOr<std::int64_t> DataVersion(SqliteConnection& connection) {
+  VOUCH_ASSIGN_OR_RETURN(const StatementPtr query,
+                         connection.PrepareTrusted("PRAGMA data_version"));
+  VOUCH_RETURN_IF_ERROR(query->Step().status());
+  return query->Get<std::int64_t>(0);
+}
+
+}  // namespace
+
+absl::Status Ledger::Open(SqliteConnection& connection, std::string_view new_id,
+                          std::string_view now) {
+  VOUCH_ASSIGN_OR_RETURN(const StatementPtr query,
+                         connection.PrepareTrusted("SELECT id, format FROM uow_ledger"));
+  VOUCH_ASSIGN_OR_RETURN(bool row, query->Step());
+  if (!row) {
+    id_ = new_id;
+    VOUCH_ASSIGN_OR_RETURN(
+        const StatementPtr insert,
+        connection.PrepareTrusted("INSERT INTO uow_ledger(id, format, created) VALUES (?1, ?2, ?3)"));
+    VOUCH_RETURN_IF_ERROR(insert->BindBorrowed(new_id, kFormatVersion, now));
+    VOUCH_RETURN_IF_ERROR(insert->Run());
+  } else {
+    id_ = query->Get<std::string>(0);
+    const auto format = query->Get<std::int64_t>(1);
+    VOUCH_ASSIGN_OR_RETURN(row, query->Step());
+    if (row || !IsUlid(id_)) {
+      return absl::FailedPreconditionError(
+          "ledger: uow_ledger does not hold one ledger's id; run `vouch audit`");
+    }
+    if (format != kFormatVersion) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "ledger: format ", format, " is not one this program knows (", kFormatVersion, ")"));
+    }
+  }
+  VOUCH_ASSIGN_OR_RETURN(data_version_, DataVersion(connection));
+  return ReadHead(connection);
+}
+
+absl::Status Ledger::ReadHead(SqliteConnection& connection) {
+  VOUCH_ASSIGN_OR_RETURN(
+      const StatementPtr query,
+      connection.PrepareTrusted(
+          "SELECT seq, receipt_hash FROM unit_of_work ORDER BY seq DESC LIMIT 1"));
+  VOUCH_ASSIGN_OR_RETURN(const bool row, query->Step());
+  committed_ = Head();
+  if (row) {
+    const auto hash = ParseDigest(query->Get<std::string_view>(1));
+    committed_.seq = query->Get<std::int64_t>(0);
+    if (!hash.has_value()) {
+      return absl::DataLossError(absl::StrCat("ledger: unit ", committed_.seq,
+                                              " has no receipt hash; run `vouch audit`"));
+    }
+    committed_.hash = *hash;
+  }
+  head_ = committed_;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Ledger::Refresh(SqliteConnection& connection) {
+  VOUCH_ASSIGN_OR_RETURN(const std::int64_t version, DataVersion(connection));
+  head_ = committed_;
+  if (data_version_ == version) return false;
+  VOUCH_RETURN_IF_ERROR(ReadHead(connection));
+  data_version_ = version;
+  return true;
+}
+
+absl::StatusOr<Receipt> Ledger::Append(SqliteConnection& connection, const UnitRecord& record,
+                                       std::string_view committed) {
+  ReceiptFields fields{.ledger = id_,
+                       .seq = head_.seq + 1,
+                       .prev = head_.hash,
+                       .uow_id = record.uow_id,
+                       .status = record.status,
+                       .created = record.created,
+                       .contract = kContractVersion,
+                       .envelope = Optional(record.envelope_id),
+                       .space = Optional(record.space_id),
+                       .actor = Optional(record.actor_id),
+                       .device = Optional(record.device_id),
+                       .correlation = Optional(record.correlation_id),
+                       .band = record.band,
+                       .error_type = Optional(record.error_type),
+                       .failed_store = Optional(record.failed_store)};
+  if (record.status == UnitStatus::kCommitted) fields.committed = committed;
+
+  tree_.Clear();
+  absl::flat_hash_set<std::string_view> stores;
+  for (const WriteRecord& write : record.writes) {
+    buffer_.clear();
+    AppendWrite(buffer_, write);
+    tree_.Append(buffer_);
+    stores.insert(write.store);
+    fields.bytes += write.bytes;
+  }
+  fields.stores = static_cast<std::int64_t>(stores.size());
+  fields.write_count = static_cast<std::int64_t>(record.writes.size());
+  fields.writes_root = tree_.Head();
+
+  Receipt receipt{.uow_id = record.uow_id,
+                  .seq = fields.seq,
+                  .status = record.status,
+                  .prev = head_.hash,
+                  .stores = fields.stores,
+                  .writes = fields.write_count,
+                  .bytes_written = fields.bytes,
+                  .retries = record.retries,
+                  .execution_time = record.execution_time};
+  AppendReceipt(receipt.bytes, fields);
+  receipt.hash = hash_.Update(receipt.bytes).Finish();
+
+  VOUCH_RETURN_IF_ERROR(InsertUnit(connection, record, fields, storage::HexOf(receipt.hash)));
+  VOUCH_RETURN_IF_ERROR(InsertWrites(connection, fields.seq, record.writes));
+  head_ = {.seq = fields.seq, .hash = receipt.hash};
+  return receipt;
+}
+
+absl::Status Ledger::InsertUnit(SqliteConnection& connection, const UnitRecord& record,
+                                const ReceiptFields& fields, const std::string& hash) {
+  VOUCH_ASSIGN_OR_RETURN(
+      const StatementPtr insert,
+      connection.PrepareTrusted(
+          "INSERT INTO unit_of_work(seq, uow_id, envelope_id, status, created_ts, committed_ts,"
+          " total_execution_time_ms, store_count, total_bytes_written, retry_count, error_type,"
+          " error_message, failed_store, error_ts, recovery_attempted, receipt_hash, space_id,"
+          " actor_id, device_id, correlation_id, band, contract_version)"
+          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
+          " ?18, ?19, ?20, ?21, ?22)"));
+  const std::optional<std::string_view> band =
+      record.band.has_value() ? std::optional<std::string_view>(NameOf(*record.band))
+                              : std::nullopt;
+  VOUCH_RETURN_IF_ERROR(insert->BindBorrowed(
+      fields.seq, record.uow_id, fields.envelope, NameOf(record.status), record.created,
+      fields.committed, absl::ToInt64Milliseconds(record.execution_time), fields.stores,
+      fields.bytes, record.retries, fields.error_type, Optional(record.error_message),
+      fields.failed_store, Optional(record.error_time), record.recovery_attempted, hash,
+      fields.space, fields.actor, fields.device, fields.correlation, band, kContractVersion));
+  return insert->Run();
+}
+
+absl::Status Ledger::InsertWrites(SqliteConnection& connection, std::int64_t seq,
+                                  const std::vector<WriteRecord>& writes) {
+  if (writes.empty()) return absl::OkStatus();
+  VOUCH_ASSIGN_OR_RETURN(
+      const StatementPtr insert,
+      connection.PrepareTrusted(
+          "INSERT INTO uow_writes(seq, ordinal, store, record_id, operation_type, bytes_written,"
+          " checksum, prior_checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"));
+  std::int64_t ordinal = 0;
+  for (const WriteRecord& write : writes) {
+    const std::optional<std::string> checksum = Hex(write.checksum);
+    const std::optional<std::string> prior = Hex(write.prior);
+    VOUCH_RETURN_IF_ERROR(insert->BindBorrowed(seq, ordinal++, write.store, write.record_id,
+                                               NameOf(write.operation), write.bytes, checksum,
+                                               prior));
+    VOUCH_RETURN_IF_ERROR(insert->Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Ledger::RecordCommitTime(SqliteConnection& connection, std::int64_t seq,
+                                      absl::Duration time) {
+  VOUCH_ASSIGN_OR_RETURN(
+      const StatementPtr update,
+      connection.PrepareTrusted("UPDATE unit_of_work SET commit_time_ms = ?2 WHERE seq = ?1"));
+  VOUCH_RETURN_IF_ERROR(update->BindBorrowed(seq, absl::ToInt64Milliseconds(time)));
+  return update->Run();
+}
+
+absl::StatusOr<std::optional<std::int64_t>> Ledger::FindCommitted(SqliteConnection& connection,
+                                                                  std::string_view uow_id) {
+  VOUCH_ASSIGN_OR_RETURN(const StatementPtr query,
+                         connection.PrepareTrusted("SELECT seq FROM unit_of_work"
+                                                   " WHERE uow_id = ?1 AND status = 'committed'"));
+  VOUCH_RETURN_IF_ERROR(query->BindBorrowed(uow_id));
+  VOUCH_ASSIGN_OR_RETURN(const bool row, query->Step());
+  if (!row) return std::nullopt;
+  return query->Get<std::int64_t>(0);
+}
+
+}  // namespace vouch::uow

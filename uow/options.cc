@@ -1,0 +1,49 @@
+#include "uow/options.h"
+
+#include "absl/strings/str_cat.h"
+#include "storage/status_macros.h"
+#include "uow/ulid.h"
+
+namespace vouch::uow {
+namespace {
+
+absl::Status NotNegative(std::string_view field, absl::Duration value) {
+  if (value >= absl::ZeroDuration()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(field), " is ", absl::FormatDuration(value), ", less than zero"));
+}
+
+}  // namespace
+
+absl::Status EngineOptions::Validate() const {
+  if (path.empty()) return absl::InvalidArgumentError("engine: path is empty");
+  if (max_readers < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("engine: max_readers is ", max_readers));
+  }
+  if (wall_clock == nullptr || steady_clock == nullptr) {
+    return absl::InvalidArgumentError("engine: a clock is null");
+  }
+  VOUCH_RETURN_IF_ERROR(NotNegative("engine: unit_timeout", unit_timeout));
+  VOUCH_RETURN_IF_ERROR(NotNegative("engine: busy_timeout", busy_timeout));
+  for (const StoreOptions& store : stores) {
+    if (!store.database.empty() && store.database != path) {
+      return absl::UnimplementedError(
+          absl::StrCat("engine: store ", store.name, " is in ", store.database,
+                       ": a unit over several files would not be atomic; keep all stores in ",
+                       path));
+    }
+  }
+  return retry.Validate();
+}
+
+absl::Status RunOptions::Validate() const {
+  if (!uow_id.empty() && !IsUlid(uow_id)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "run: uow_id \"", uow_id,
+        "\" is not a ULID (26 of 0-9 and A-Z without I, L, O, U; the first at most 7)"));
+  }
+  if (timeout.has_value()) VOUCH_RETURN_IF_ERROR(NotNegative("run: timeout", *timeout));
+  return retry.has_value() ? retry->Validate() : absl::OkStatus();
+}
+
+}  // namespace vouch::uow

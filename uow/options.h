@@ -1,0 +1,85 @@
+// EngineOptions and RunOptions: what an engine is made of, and what is said of one unit of work.
+//
+// Thread safety: plain data.
+// Errors: Validate() names the field and its value, kInvalidArgument.
+
+#ifndef VOUCH_UOW_OPTIONS_H_
+#define VOUCH_UOW_OPTIONS_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "storage/clock.h"
+#include "storage/migrations/migration.h"
+#include "storage/sqlite/governor.h"
+#include "storage/sqlite/profile.h"
+#include "uow/format.h"
+#include "uow/retry.h"
+#include "uow/store.h"
+
+namespace vouch::uow {
+
+enum class LogLevel { kInfo, kWarning, kError };
+
+struct EngineOptions {
+  // The database file, or ":memory:".
+  std::string path = {};
+
+  // The stores (uow/store.h); none: one called `main`, of all tables that qualify.
+  std::vector<StoreOptions> stores = {};
+  // Tables that units may change without a receipt saying so. Audits list them.
+  std::vector<std::string> unreceipted_tables = {};
+
+  // Schemas to bring up to date at Open, after the library's own, in this order.
+  std::vector<storage::MigrationSet> migrations = {};
+  // False: a schema that is not up to date is refused at Open instead (kFailedPrecondition).
+  bool migrate = true;
+
+  // FULL: a committed unit survives a power loss. NORMAL: the last ones may be undone by it, none
+  // is torn, and a commit does not wait for the disk.
+  storage::Synchronous synchronous = storage::Synchronous::kFull;
+  int max_readers = 8;
+  absl::Duration busy_timeout = absl::Seconds(5);
+  storage::GovernorOptions governor = {};
+
+  // For units that do not say otherwise.
+  absl::Duration unit_timeout = absl::Seconds(30);
+  RetryOptions retry = {};
+
+  // Borrowed; they must outlive the engine.
+  storage::WallClock* wall_clock = &storage::WallClock::System();
+  storage::SteadyClock* steady_clock = &storage::SteadyClock::System();
+  // Called by any thread, never with a lock held. The library prints nothing itself.
+  std::function<void(LogLevel, std::string_view)> log = {};
+
+  absl::Status Validate() const;
+};
+
+struct RunOptions {
+  // The unit's id, a ULID; empty: a new one. Running an id again that was committed returns its
+  // receipt and does nothing. An id that failed may be run again.
+  std::string uow_id = {};
+
+  // Context, stored and covered by the receipt. Empty is absent.
+  std::string envelope_id = {};
+  std::string space_id = {};
+  std::string actor_id = {};
+  std::string device_id = {};
+  std::string correlation_id = {};
+  std::optional<Band> band = {};
+
+  // One deadline for waiting, beginning and the unit's statements; COMMIT is waited for.
+  std::optional<absl::Duration> timeout = {};
+  std::optional<RetryOptions> retry = {};
+
+  absl::Status Validate() const;
+};
+
+}  // namespace vouch::uow
+
+#endif  // VOUCH_UOW_OPTIONS_H_

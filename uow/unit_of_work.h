@@ -1,0 +1,79 @@
+// UnitOfWork: what the function of one unit sees: SQL, and nothing that could escape the unit.
+//
+//   [&](UnitOfWork& unit) -> absl::Status {
+//     VOUCH_RETURN_IF_ERROR(
+//         unit.Execute("UPDATE accounts SET balance = balance - ?1 WHERE id = ?2", 10, 1));
+//     return unit.Execute("UPDATE accounts SET balance = balance + ?1 WHERE id = ?2", 10, 2);
+//   }
+//
+// A unit changes rows of its engine's stores. It cannot change the schema, settings, temporary
+// tables or vouch's own tables, nor begin or end transactions by SQL (kPermissionDenied, when the
+// statement is prepared). Whatever rows it changes, by whatever means, are in its receipt.
+//
+// Thread safety: the thread that runs the unit.
+// Ownership: lives during the call of the function. Statements and savepoints made from it must be
+//   gone before the function returns.
+// Errors: those of the database (storage/error.h). After an error that ended the transaction, all
+//   statements fail with kAborted, and the unit is rolled back whatever the function returns.
+
+#ifndef VOUCH_UOW_UNIT_OF_WORK_H_
+#define VOUCH_UOW_UNIT_OF_WORK_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "storage/connection.h"
+#include "storage/statement.h"
+#include "storage/transaction.h"
+
+namespace vouch::uow {
+
+class UnitOfWork {
+ public:
+  UnitOfWork(const UnitOfWork&) = delete;
+  UnitOfWork& operator=(const UnitOfWork&) = delete;
+
+  // See storage::Connection.
+  template <typename... Args>
+  absl::Status Execute(std::string_view sql, const Args&... args) {
+    return connection_.Execute(sql, args...);
+  }
+  template <typename T, typename... Args>
+  absl::StatusOr<T> QueryValue(std::string_view sql, const Args&... args) {
+    return connection_.QueryValue<T>(sql, args...);
+  }
+  absl::StatusOr<storage::StatementPtr> Prepare(std::string_view sql) {
+    return connection_.Prepare(sql);
+  }
+  std::int64_t changes() const { return connection_.changes(); }
+  std::int64_t last_insert_id() const { return connection_.last_insert_id(); }
+
+  // A part of the unit that can be undone alone. Savepoints nest: the inner ends before the outer.
+  // What is undone leaves no trace in the receipt.
+  absl::StatusOr<storage::Savepoint> BeginSavepoint() {
+    return storage::Savepoint::Begin(connection_, ++savepoints_);
+  }
+
+  // The unit's id; the same in every attempt.
+  const std::string& id() const { return id_; }
+  // How many attempts there were before this one.
+  int retries() const { return retries_; }
+
+ private:
+  friend class ActiveUnit;
+  UnitOfWork(storage::Connection& connection, const std::string& id, int retries)
+      : connection_(connection), id_(id), retries_(retries) {}
+
+  storage::Connection& connection_;
+  const std::string& id_;
+  const int retries_;
+  int savepoints_ = 0;  // Begun so far: gives each a name of its own.
+};
+
+}  // namespace vouch::uow
+
+#endif  // VOUCH_UOW_UNIT_OF_WORK_H_
