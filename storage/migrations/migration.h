@@ -68,9 +68,9 @@ class MigrationSet {
 // What the history keeps of a migration's text, and what tells later that it was edited: SHA-256,
 // in hex, over
 //   vouch-migration/1 LF text(version) text(name) text(up) text(down)
-// where text(s) is the length of s in decimal, a colon, s and LF. Line ends are LF and blank lines
-// around a section do not count, so a file checked out with CRLF has the same checksum. Set in
-// stone: a change would make every applied migration look edited.
+// where text(s) is the length of s in decimal, a colon, s and LF. A set's texts have LF for CRLF,
+// and those of files lack the blank lines around a section: neither makes a migration another one.
+// Set in stone: a change would make every applied migration look edited.
 std::string Checksum(const Migration& migration);
 
 }  // namespace vouch::storage

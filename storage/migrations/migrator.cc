@@ -174,11 +174,12 @@ absl::Status Migrator::Revert(const Migration& migration) {
 absl::Status Migrator::RunScript(std::string_view script, int first_line) {
   VOUCH_ASSIGN_OR_RETURN(Savepoint savepoint, Savepoint::Begin(connection_, kScriptDepth));
   VOUCH_RETURN_IF_ERROR(connection_.ExecuteScript(AtLine(script, first_line)));
-  if (!connection_.in_transaction() || !savepoint.Release().ok()) {
-    return absl::InvalidArgumentError(
-        "the script ended the transaction it runs in: what it did before may have stayed");
-  }
-  return absl::OkStatus();
+  const absl::Status released = savepoint.Release();
+  if (released.ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the script ended the transaction it runs in, and what it did before may have "
+                   "stayed: ",
+                   released.message()));
 }
 
 absl::Status Migrator::Verify(const Migration& migration) {

@@ -18,7 +18,9 @@
 //   says v1 comes first of the headers.
 // - `up` is required and not empty. Without `down` the migration cannot be reverted. Each statement
 //   of `verify` is a query; after `up` it must give one row whose first column is 1.
-// - A section holds no BEGIN, COMMIT or the like: the migrator runs it in a transaction.
+// - A section holds no BEGIN, COMMIT or the like: the migrator runs it in a transaction. A PRAGMA
+//   that has no effect in one has none here either: foreign keys stay enforced, so dropping a table
+//   to make it anew takes along the rows that refer to it with ON DELETE CASCADE.
 // - A line that begins with `-- vouch:` is never SQL, not even inside a literal.
 // - A byte-order mark and CRLF line ends are accepted, and are not part of the migration.
 //

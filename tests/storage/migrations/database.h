@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/clock.h"
 #include "storage/migrations/migration.h"
 #include "storage/sqlite/connection.h"
 #include "tests/support/status_matchers.h"
@@ -113,16 +112,6 @@ inline std::vector<std::string> Contents(Connection& connection) {
   }
   return contents;
 }
-
-class FixedWallClock : public WallClock {
- public:
-  explicit FixedWallClock(absl::Time now) : now_(now) {}
-  absl::Time Now() override { return now_; }
-  void Set(absl::Time now) { now_ = now; }
-
- private:
-  absl::Time now_;
-};
 
 // A set that must be right.
 inline MigrationSet SetOf(std::string name, std::vector<Migration> migrations) {
