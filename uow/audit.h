@@ -15,9 +15,9 @@
 // What it did not read or does not cover is listed in the report.
 //
 // Stores. With options.stores empty they are learnt from the ledger: a record id that is a row's
-// names its table, so a table belongs to the store that last wrote to it, and `main`, if the ledger
-// has it, also holds every other table that qualifies. A store whose record ids are not all those
-// of rows, or that has an upsert, has no tables: custody is checked, there is no live data to
+// names its table, so a table belongs to the store that last wrote a row to it, and `main`, if the
+// ledger has it, also holds every other table that qualifies. A store whose record ids are not all
+// those of rows, or that has an upsert, has no tables: custody is checked, there is no live data to
 // compare. With options.stores given, they are all there are; `main` without tables stands for
 // every table that qualifies and is in no other store, any other store without tables has none. A
 // record that is in none of the tables read is missing.

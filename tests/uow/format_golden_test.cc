@@ -401,6 +401,18 @@ TEST(FormatRecordIdTest, DistinctKeysHaveDistinctIdsAndNameTheirTable) {
   }
 }
 
+TEST(FormatRecordIdTest, EncodesAllButTheUnreservedBytes) {
+  const std::string_view unreserved =
+      "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~";
+  for (int i = 0; i < 256; ++i) {
+    const std::string byte(1, static_cast<char>(i));
+    std::string encoded;
+    AppendPercentEncoded(encoded, byte);
+    EXPECT_EQ(encoded.size(), unreserved.find(byte) == std::string_view::npos ? 3u : 1u) << i;
+    EXPECT_EQ(PercentDecoded(encoded), byte) << i;
+  }
+}
+
 TEST(FormatRecordIdTest, RefusesWhatNoRowIsCalled) {
   for (const char* id : {"",
                          "t",

@@ -224,6 +224,21 @@ TEST_F(TableTest, SelectsByNamesThatNeedQuotes) {
   EXPECT_THAT(row->Step(), test::IsOkAndHolds(false));
 }
 
+// An index can be made to disagree with its table, and then hides rows from queries that use it.
+TEST_F(TableTest, ReadsRowsAsStoredFromTheTable) {
+  const TableSchema schema = Create(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, x INT, big TEXT AS (printf('%500d', x)) STORED);"
+      "CREATE INDEX narrow ON t(x)");
+  const auto plan = [&](const std::string& sql) {
+    absl::StatusOr<storage::StatementPtr> rows = connection_->Prepare("EXPLAIN QUERY PLAN " + sql);
+    EXPECT_OK(rows);
+    EXPECT_THAT((*rows)->Step(), test::IsOkAndHolds(true));
+    return (*rows)->Get<std::string>(3);
+  };
+  EXPECT_THAT(plan("SELECT id, x FROM t"), HasSubstr("COVERING INDEX narrow"));
+  EXPECT_EQ(plan(SelectRowsSql(schema)), "SCAN main.t");
+}
+
 // Under a collation that is not BINARY, another row can be equal to the wanted one.
 TEST_F(TableTest, SelectsTheRowWithExactlyThisKey) {
   const TableSchema schema =

@@ -386,8 +386,10 @@ def assign(ledger, tables, stores, explicit, unreceipted):
     for (store, record), last in ledger.records.items():
         if store not in explicit:
             table = table_of(record)
-            if last.seq >= latest.get(table, (0,))[0]:
-                latest[table] = (last.seq, store)
+            # A table that moved has its records deleted in one store and created in another.
+            claim = (last.seq if last.checksum else 0, last.seq)
+            if claim > latest.get(table, ((0, 0), None))[0]:
+                latest[table] = (claim, store)
     for table, (_, store) in latest.items():
         owner.setdefault(table, store)
     if b"main" not in stores and any(store == b"main" for store, _ in ledger.records):

@@ -32,7 +32,7 @@ absl::Status RowScan::Run() {
 void RowScan::LearnStores() {
   const std::size_t count = custody_.stores().size();
   std::vector<bool> all_are_rows(count, true);
-  std::vector<absl::flat_hash_map<std::string, std::int64_t>> tables(count);
+  std::vector<absl::flat_hash_map<std::string, Claim>> claims(count);
   custody_.ForEach(
       [&](Custody::StoreIndex store, std::string_view id, const Custody::Record& record) {
         if (!all_are_rows[store]) return;
@@ -41,8 +41,9 @@ void RowScan::LearnStores() {
           all_are_rows[store] = false;
           return;
         }
-        std::int64_t& last = tables[store][*table];
-        last = std::max(last, record.seq);
+        Claim& claim = claims[store][*table];
+        claim.last = std::max(claim.last, record.seq);
+        if (record.checksum) claim.last_present = std::max(claim.last_present, record.seq);
       });
   without_tables_.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
@@ -52,9 +53,10 @@ void RowScan::LearnStores() {
       context_.report.stores_without_tables.push_back(custody_.stores()[i].name);
       continue;
     }
-    for (const auto& [table, seq] : tables[i]) {
-      const auto [owner, added] = learnt_.try_emplace(table, Owner{store, seq});
-      if (!added && owner->second.seq < seq) owner->second = {store, seq};
+    for (auto& [table, claim] : claims[i]) {
+      claim.store = store;
+      const auto [owner, added] = learnt_.try_emplace(table, claim);
+      if (!added && owner->second < claim) owner->second = claim;
     }
   }
   std::sort(context_.report.stores_without_tables.begin(),

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -37,6 +38,16 @@ class RowScan {
     TableSchema schema;
     std::string store;
   };
+  // A store's claim to a table, by the last units that wrote to it. Records that are still there
+  // count for more: a table that moves is deleted in one store and created in another at once.
+  struct Claim {
+    std::int64_t last_present = 0;
+    std::int64_t last = 0;
+    Custody::StoreIndex store = 0;
+    bool operator<(const Claim& other) const {
+      return std::tie(last_present, last) < std::tie(other.last_present, other.last);
+    }
+  };
 
   // Finds the stores without tables, and for each table that the ledger knows the store that last
   // wrote to it.
@@ -60,12 +71,8 @@ class RowScan {
   AuditContext& context_;
   Custody& custody_;
 
-  std::vector<bool> without_tables_;  // By store index.
-  struct Owner {
-    Custody::StoreIndex store;
-    std::int64_t seq;
-  };
-  absl::flat_hash_map<std::string, Owner> learnt_;  // By table name.
+  std::vector<bool> without_tables_;                // By store index.
+  absl::flat_hash_map<std::string, Claim> learnt_;  // The best claim, by table name.
   std::vector<Target> targets_;
 
   // Reused from row to row.
