@@ -1,7 +1,8 @@
 // WallClock and SteadyClock: the time that is written down, and the time that is measured.
 //
 // They are two ideas. Wall time goes into rows and receipts and may step; steady time measures
-// durations and deadlines and only advances. Both are interfaces, so that a test can hold them still.
+// durations and deadlines and only advances. Both are interfaces, so that a test can hold them
+// still.
 //
 // Thread safety: Now() may be called by any thread.
 // Ownership: whoever is given a pointer borrows it; the System() clocks live for ever.

@@ -28,9 +28,8 @@ std::optional<int> NativeCode(const absl::Status& status) {
 absl::Status Annotate(const absl::Status& status, std::string_view prefix) {
   if (status.ok()) return status;
   absl::Status annotated(status.code(), std::string(prefix) + std::string(status.message()));
-  status.ForEachPayload([&](auto url, const absl::Cord& payload) {
-    annotated.SetPayload(url, payload);
-  });
+  status.ForEachPayload(
+      [&](auto url, const absl::Cord& payload) { annotated.SetPayload(url, payload); });
   return annotated;
 }
 

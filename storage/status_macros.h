@@ -15,10 +15,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define VOUCH_RETURN_IF_ERROR(expression)                        \
-  do {                                                           \
-    if (::absl::Status vouch_status = (expression); !vouch_status.ok()) \
-      return vouch_status;                                       \
+#define VOUCH_RETURN_IF_ERROR(expression)                                                    \
+  do {                                                                                       \
+    if (::absl::Status vouch_status = (expression); !vouch_status.ok()) return vouch_status; \
   } while (false)
 
 #define VOUCH_ASSIGN_OR_RETURN(target, expression) \

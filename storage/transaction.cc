@@ -6,8 +6,8 @@ namespace vouch::storage {
 namespace {
 
 absl::Status Ended(const char* operation) {
-  return absl::FailedPreconditionError(
-      std::string(operation) + ": already committed or rolled back");
+  return absl::FailedPreconditionError(std::string(operation) +
+                                       ": already committed or rolled back");
 }
 
 }  // namespace

@@ -166,10 +166,10 @@ constexpr ValueView ToValueView(T v) {
 }
 // std::string, std::string_view, absl::string_view.
 template <typename T>
-  requires requires(const T& v) {
-    { v.data() } -> std::convertible_to<const char*>;
-    { v.size() } -> std::convertible_to<std::size_t>;
-  }
+requires requires(const T& v) {
+  { v.data() } -> std::convertible_to<const char*>;
+  { v.size() } -> std::convertible_to<std::size_t>;
+}
 constexpr ValueView ToValueView(const T& v) {
   return ValueView::Text(std::string_view(v.data(), v.size()));
 }

@@ -99,10 +99,15 @@ void Capture::OnChange(const RowChange& change) {
   last_store_ = &table->store;
 
   const auto load = [&](bool is_new) {
-    values_.resize(table->image_index.size());
+    // Seen on SQLite 3.40: a row of a WITHOUT ROWID table goes by the table's own column numbers,
+    // but for the new row of an UPDATE, which goes by the stored ones like those of other tables.
+    const bool by_number = table->schema.without_rowid &&
+                           !(is_new && change.kind() == ChangeKind::kUpdate);
+    values_.resize(table->stored_index.size());
     for (std::size_t i = 0; i < values_.size(); ++i) {
-      const int index = table->image_index[i];
-      values_[i] = index < 0 ? ValueView() : (is_new ? change.New(index) : change.Old(index));
+      const int stored = table->stored_index[i];
+      const int index = by_number ? static_cast<int>(i) : stored;
+      values_[i] = stored < 0 ? ValueView() : (is_new ? change.New(index) : change.Old(index));
     }
   };
 
@@ -149,9 +154,9 @@ absl::Status Capture::Reread(storage::SqliteConnection& connection, Record& reco
 
 absl::StatusOr<std::vector<WriteRecord>> Capture::Finish(storage::SqliteConnection& connection) {
   if (!refused_.empty()) {
-    return absl::PermissionDeniedError(absl::StrCat(
-        "unit of work: changed table ", refused_,
-        ", which is in no store; add it to a store, or declare it unreceipted"));
+    return absl::PermissionDeniedError(
+        absl::StrCat("unit of work: changed table ", refused_,
+                     ", which is in no store; add it to a store, or declare it unreceipted"));
   }
   if (must_reread_) {
     for (Record& record : records_) VOUCH_RETURN_IF_ERROR(Reread(connection, record));

@@ -68,7 +68,7 @@ class Capture final : public storage::ChangeSink {
   absl::Status Reread(storage::SqliteConnection& connection, Record& record);
 
   const StoreMap& stores_;
-  std::deque<Record> records_;  // In the order of their first change.
+  std::deque<Record> records_;                            // In the order of their first change.
   absl::flat_hash_map<std::string_view, Record*> by_id_;  // Keys are the records' own ids.
   std::string refused_;  // The table that may not be changed, if there was one.
   const std::string* last_store_ = nullptr;

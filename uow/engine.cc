@@ -52,8 +52,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(EngineOptions options) {
                                             .governor = options.governor};
   database_options.profile.synchronous = options.synchronous;
   VOUCH_ASSIGN_OR_RETURN(auto database, storage::Database::Open(std::move(database_options)));
-  auto engine =
-      std::unique_ptr<Engine>(new Engine(std::move(options), std::move(database)));
+  auto engine = std::unique_ptr<Engine>(new Engine(std::move(options), std::move(database)));
   VOUCH_RETURN_IF_ERROR(engine->Migrate());
   VOUCH_RETURN_IF_ERROR(engine->OpenLedger());
   return engine;
@@ -77,8 +76,8 @@ absl::Status Engine::Migrate() {
     if (options_.migrate) {
       VOUCH_ASSIGN_OR_RETURN(const auto applied, migrator.Up());
       for (const auto& migration : applied) {
-        Log(LogLevel::kInfo, absl::StrCat("migrated ", set->Describe(migration.version,
-                                                                     migration.name)));
+        Log(LogLevel::kInfo,
+            absl::StrCat("migrated ", set->Describe(migration.version, migration.name)));
       }
       continue;
     }
@@ -86,8 +85,8 @@ absl::Status Engine::Migrate() {
     for (const MigrationInfo& migration : migrations) {
       if (migration.state == MigrationState::kApplied) continue;
       return absl::FailedPreconditionError(
-          absl::StrCat("engine: the schema of ", options_.path, " is not up to date: ",
-                       set->Describe(migration.version, migration.name),
+          absl::StrCat("engine: the schema of ", options_.path,
+                       " is not up to date: ", set->Describe(migration.version, migration.name),
                        " is not applied; run `vouch migrate up`"));
     }
   }
@@ -98,8 +97,8 @@ absl::Status Engine::OpenLedger() {
   VOUCH_ASSIGN_OR_RETURN(storage::WriteLease lease, database_->Write());
   VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
                          Transaction::Begin(*lease, TransactionMode::kWrite));
-  VOUCH_RETURN_IF_ERROR(ledger_.Open(*lease, ids_.Next(),
-                                     storage::FormatUtcMillis(options_.wall_clock->Now())));
+  VOUCH_RETURN_IF_ERROR(
+      ledger_.Open(*lease, ids_.Next(), storage::FormatUtcMillis(options_.wall_clock->Now())));
   VOUCH_RETURN_IF_ERROR(ReloadSchema(*lease));
   VOUCH_RETURN_IF_ERROR(RefuseUnreceiptedRows(*lease));
   return transaction.Commit();
@@ -107,17 +106,16 @@ absl::Status Engine::OpenLedger() {
 
 absl::Status Engine::ReloadSchema(SqliteConnection& connection) {
   VOUCH_ASSIGN_OR_RETURN(schema_version_, SchemaVersion(connection));
-  VOUCH_ASSIGN_OR_RETURN(
-      stores_, StoreMap::Build(connection, options_.stores, options_.unreceipted_tables));
+  VOUCH_ASSIGN_OR_RETURN(stores_,
+                         StoreMap::Build(connection, options_.stores, options_.unreceipted_tables));
   return absl::OkStatus();
 }
 
 absl::Status Engine::RefuseUnreceiptedRows(SqliteConnection& connection) {
   for (const StoreTable* table : stores_.tables()) {
-    VOUCH_ASSIGN_OR_RETURN(
-        const bool has_rows,
-        connection.QueryValue<bool>(absl::StrCat("SELECT EXISTS (SELECT 1 FROM main.",
-                                                 QuoteIdentifier(table->schema.name), ")")));
+    VOUCH_ASSIGN_OR_RETURN(const bool has_rows, connection.QueryValue<bool>(absl::StrCat(
+                                                    "SELECT EXISTS (SELECT 1 FROM main.",
+                                                    QuoteIdentifier(table->schema.name), ")")));
     if (!has_rows) continue;
     // Record ids of a table are those from "name/" up to, not including, "name0".
     const std::string first(table->encoder.record_prefix());
@@ -162,13 +160,12 @@ absl::StatusOr<Engine::InFlightToken> Engine::Enter(const std::string& uow_id, p
   }
   for (const InFlight& other : in_flight_) {
     if (other.thread != self) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
-        "run: called within unit ", other.uow_id, " of the same engine, begun at ",
-        other.site.file, ":", other.site.line, ": it would wait for itself"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("run: called within unit ", other.uow_id, " of the same engine, begun at ",
+                     other.site.file, ":", other.site.line, ": it would wait for itself"));
   }
-  in_flight_.push_back({.uow_id = uow_id,
-                        .site = site,
-                        .thread = runs_here ? std::optional(self) : std::nullopt});
+  in_flight_.push_back(
+      {.uow_id = uow_id, .site = site, .thread = runs_here ? std::optional(self) : std::nullopt});
   return std::prev(in_flight_.end());
 }
 
@@ -202,16 +199,15 @@ absl::StatusOr<Receipt> Engine::Run(const RunOptions& options,
     }
     if (receipt.ok()) return receipt;
     const absl::Duration used = absl::FromChrono(options_.steady_clock->Now() - begun);
-    const auto delay = DelayBeforeRetry(retry, receipt.status(), record.retries, timeout - used,
-                                        Random());
+    const auto delay =
+        DelayBeforeRetry(retry, receipt.status(), record.retries, timeout - used, Random());
     if (!delay.has_value()) {
       RecordFailure(record, receipt.status());
       return receipt;
     }
     Log(LogLevel::kWarning,
-        absl::StrCat("unit ", record.uow_id, " is tried again after ",
-                     absl::FormatDuration(*delay), ": ",
-                     std::string(receipt.status().message())));
+        absl::StrCat("unit ", record.uow_id, " is tried again after ", absl::FormatDuration(*delay),
+                     ": ", std::string(receipt.status().message())));
     std::this_thread::sleep_for(absl::ToChronoNanoseconds(*delay));
     ++record.retries;
     const MutexLock lock(&mutex_);
@@ -342,8 +338,8 @@ absl::Status Engine::FlushPending(absl::Duration timeout) {
   const absl::Status status = flush();
   PendingWritten(status.ok());
   if (!status.ok()) {
-    Log(LogLevel::kWarning, absl::StrCat("a failed unit is not recorded yet: ",
-                                         std::string(status.message())));
+    Log(LogLevel::kWarning,
+        absl::StrCat("a failed unit is not recorded yet: ", std::string(status.message())));
   }
   return status;
 }
@@ -370,9 +366,9 @@ absl::Status Engine::Close(absl::Duration timeout) {
         absl::StrAppend(&units, units.empty() ? "" : ", ", unit.uow_id, " begun at ",
                         unit.site.file, ":", unit.site.line);
       }
-      return absl::DeadlineExceededError(
-          absl::StrCat("close: ", in_flight_.size(), " units are still running after ",
-                       absl::FormatDuration(timeout), ": ", units));
+      return absl::DeadlineExceededError(absl::StrCat("close: ", in_flight_.size(),
+                                                      " units are still running after ",
+                                                      absl::FormatDuration(timeout), ": ", units));
     }
     in_doubt = in_doubt_;
   }

@@ -25,11 +25,12 @@
 // Ownership: the engine must outlive its units and leases; ~Engine waits for them.
 // Errors of Run and Commit, besides those of the function itself:
 //   kDeadlineExceeded    no writer, or not done, in time; nothing is stored
-//   kAborted             retried as often as the options allow, and still stopped; nothing is stored
-//   kInvalidArgument     a bad option, or a foreign key that is violated at the end
+//   kAborted             retried as often as the options allow, and still stopped; nothing is
+//   stored kInvalidArgument     a bad option, or a foreign key that is violated at the end
 //   kPermissionDenied    it changed a table that is in no store
 //   kFailedPrecondition  called within a unit of this engine, or the engine is closed
-//   kUnknown             COMMIT was sent and its outcome could not be found out; the engine takes no
+//   kUnknown             COMMIT was sent and its outcome could not be found out; the engine takes
+//   no
 //                        more units until it is opened again
 // Cost: a unit waits for the disk once, in COMMIT. Encoding and hashing take about 5 µs a row, the
 //   ledger's two rows about 20 µs.
@@ -192,7 +193,7 @@ class Engine {
     std::int64_t seq;
     absl::Duration time;
   };
-  std::optional<CommitTime> commit_time_;  // Of the last unit, not yet in its row.
+  std::optional<CommitTime> commit_time_;   // Of the last unit, not yet in its row.
   std::vector<UnitRecord> being_recorded_;  // Taken from unrecorded_ by the open transaction.
 
   mutable pool::Mutex mutex_;

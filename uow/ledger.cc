@@ -38,9 +38,9 @@ absl::Status Ledger::Open(SqliteConnection& connection, std::string_view new_id,
   VOUCH_ASSIGN_OR_RETURN(bool row, query->Step());
   if (!row) {
     id_ = new_id;
-    VOUCH_ASSIGN_OR_RETURN(
-        const StatementPtr insert,
-        connection.PrepareTrusted("INSERT INTO uow_ledger(id, format, created) VALUES (?1, ?2, ?3)"));
+    VOUCH_ASSIGN_OR_RETURN(const StatementPtr insert,
+                           connection.PrepareTrusted(
+                               "INSERT INTO uow_ledger(id, format, created) VALUES (?1, ?2, ?3)"));
     VOUCH_RETURN_IF_ERROR(insert->BindBorrowed(new_id, kFormatVersion, now));
     VOUCH_RETURN_IF_ERROR(insert->Run());
   } else {
@@ -71,8 +71,8 @@ absl::Status Ledger::ReadHead(SqliteConnection& connection) {
     const auto hash = ParseDigest(query->Get<std::string_view>(1));
     committed_.seq = query->Get<std::int64_t>(0);
     if (!hash.has_value()) {
-      return absl::DataLossError(absl::StrCat("ledger: unit ", committed_.seq,
-                                              " has no receipt hash; run `vouch audit`"));
+      return absl::DataLossError(
+          absl::StrCat("ledger: unit ", committed_.seq, " has no receipt hash; run `vouch audit`"));
     }
     committed_.hash = *hash;
   }

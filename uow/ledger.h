@@ -101,8 +101,8 @@ class Ledger {
                           const ReceiptFields& fields, const std::string& hash);
 
   std::string id_;
-  Head head_;       // With what the open transaction has appended.
-  Head committed_;  // Without.
+  Head head_;                                 // With what the open transaction has appended.
+  Head committed_;                            // Without.
   std::optional<std::int64_t> data_version_;  // When committed_ was read.
 
   // Reused from unit to unit.

@@ -27,10 +27,9 @@ absl::Status EngineOptions::Validate() const {
   VOUCH_RETURN_IF_ERROR(NotNegative("engine: busy_timeout", busy_timeout));
   for (const StoreOptions& store : stores) {
     if (!store.database.empty() && store.database != path) {
-      return absl::UnimplementedError(
-          absl::StrCat("engine: store ", store.name, " is in ", store.database,
-                       ": a unit over several files would not be atomic; keep all stores in ",
-                       path));
+      return absl::UnimplementedError(absl::StrCat(
+          "engine: store ", store.name, " is in ", store.database,
+          ": a unit over several files would not be atomic; keep all stores in ", path));
     }
   }
   return retry.Validate();

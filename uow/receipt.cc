@@ -50,10 +50,9 @@ absl::StatusOr<std::vector<WriteRecord>> ReadWrites(Connection& connection, std:
 
 absl::StatusOr<storage::Digest> PreviousHash(Connection& connection, std::int64_t seq) {
   if (seq == 1) return storage::Digest{};
-  VOUCH_ASSIGN_OR_RETURN(
-      const std::string hash,
-      connection.QueryValue<std::string>("SELECT receipt_hash FROM unit_of_work WHERE seq = ?1",
-                                         seq - 1));
+  VOUCH_ASSIGN_OR_RETURN(const std::string hash,
+                         connection.QueryValue<std::string>(
+                             "SELECT receipt_hash FROM unit_of_work WHERE seq = ?1", seq - 1));
   const auto digest = ParseDigest(hash);
   if (!digest.has_value()) return NoReceipt(seq - 1, "receipt_hash");
   return *digest;
@@ -120,9 +119,9 @@ absl::StatusOr<StoredReceipt> ReadUnit(Connection& connection, Statement& unit) 
 template <typename Key>
 absl::StatusOr<StoredReceipt> Find(Connection& connection, std::string_view condition,
                                    const Key& key) {
-  VOUCH_ASSIGN_OR_RETURN(const StatementPtr unit,
-                         connection.Prepare(absl::StrCat(std::string(kSelectUnit),
-                                                         std::string(condition))));
+  VOUCH_ASSIGN_OR_RETURN(
+      const StatementPtr unit,
+      connection.Prepare(absl::StrCat(std::string(kSelectUnit), std::string(condition))));
   VOUCH_RETURN_IF_ERROR(unit->BindAll(key));
   VOUCH_ASSIGN_OR_RETURN(const bool row, unit->Step());
   if (!row) return absl::NotFoundError(absl::StrCat("receipt: there is no unit ", key));

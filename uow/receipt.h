@@ -49,7 +49,7 @@ struct Receipt {
 
 // What is stored of a unit, as `receipt show` prints it.
 struct StoredReceipt {
-  Receipt receipt = {};       // With `bytes` rebuilt from the columns, and `hash` that of the bytes.
+  Receipt receipt = {};  // With `bytes` rebuilt from the columns, and `hash` that of the bytes.
   std::string stored_hash = {};  // What the ledger says the hash is.
   std::vector<WriteRecord> writes = {};
 };

@@ -23,19 +23,12 @@ absl::Status CheckName(const StoreOptions& store, const std::vector<std::string>
   return absl::OkStatus();
 }
 
-// Where the change hook keeps the columns: VIRTUAL ones have no place in a stored row.
-std::vector<int> ImageIndexes(const TableSchema& schema) {
+// VIRTUAL columns have no place in a stored row.
+std::vector<int> StoredIndexes(const TableSchema& schema) {
   std::vector<int> indexes(schema.columns.size(), -1);
   int next = 0;
   for (std::size_t i = 0; i < schema.columns.size(); ++i) {
-    if (schema.columns[i].is_virtual) continue;
-    indexes[i] = next++;
-  }
-  if (schema.without_rowid) {
-    // There the hook goes by the column's number in the table.
-    for (std::size_t i = 0; i < indexes.size(); ++i) {
-      if (indexes[i] >= 0) indexes[i] = static_cast<int>(i);
-    }
+    if (!schema.columns[i].is_virtual) indexes[i] = next++;
   }
   return indexes;
 }
@@ -46,7 +39,7 @@ StoreTable::StoreTable(std::string store_name, TableSchema table_schema)
     : store(std::move(store_name)),
       schema(std::move(table_schema)),
       encoder(schema),
-      image_index(ImageIndexes(schema)) {}
+      stored_index(StoredIndexes(schema)) {}
 
 absl::StatusOr<StoreMap> StoreMap::Build(storage::Connection& connection,
                                          const std::vector<StoreOptions>& stores,
@@ -101,7 +94,9 @@ const StoreTable* StoreMap::Find(std::string_view table) const {
   return found == tables_.end() ? nullptr : found->second.get();
 }
 
-bool StoreMap::IsIgnored(std::string_view table) const { return ignored_.find(table) != ignored_.end(); }
+bool StoreMap::IsIgnored(std::string_view table) const {
+  return ignored_.find(table) != ignored_.end();
+}
 
 const std::string* StoreMap::OnlyStore() const {
   return names_.size() == 1 ? &names_.front() : nullptr;

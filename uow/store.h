@@ -46,8 +46,8 @@ struct StoreTable {
   std::string store;
   TableSchema schema;
   RowEncoder encoder;
-  // For each column of the table, where the change hook has its value; -1: it has none.
-  std::vector<int> image_index;
+  // Where the change hook has the value of a column of a stored row; -1: VIRTUAL, it has none.
+  std::vector<int> stored_index;
 };
 
 class StoreMap {

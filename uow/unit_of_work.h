@@ -58,6 +58,9 @@ class UnitOfWork {
     return storage::Savepoint::Begin(connection_, ++savepoints_);
   }
 
+  // The unit's connection, for code that is written against one.
+  storage::Connection& connection() { return connection_; }
+
   // The unit's id; the same in every attempt.
   const std::string& id() const { return id_; }
   // How many attempts there were before this one.

@@ -109,8 +109,8 @@ ValueView RowChange::New(int column) const {
 
 std::string SqliteConnection::InMemoryPath() {
   static std::atomic<int> count{0};
-  return absl::StrCat(std::string(kMemoryPrefix),
-                      count.fetch_add(1, std::memory_order_relaxed), "?vfs=memdb");
+  return absl::StrCat(std::string(kMemoryPrefix), count.fetch_add(1, std::memory_order_relaxed),
+                      "?vfs=memdb");
 }
 
 bool SqliteConnection::IsInMemory(std::string_view path) {
@@ -155,8 +155,7 @@ absl::Status SqliteConnection::Initialize(bool created) {
   const ProfileScope scope = {
       .created = created,
       .in_memory = IsInMemory(options_.path),
-      .read_only =
-          options_.access == Access::kReadOnly || options_.access == Access::kImmutable};
+      .read_only = options_.access == Access::kReadOnly || options_.access == Access::kImmutable};
   // Entering WAL mode does not wait for a process that is doing the same: SQLite calls no busy
   // handler there. So wait here.
   const Clock::time_point give_up = Clock::now() + ToChrono(options_.busy_timeout);
@@ -172,8 +171,7 @@ absl::Status SqliteConnection::Initialize(bool created) {
     return absl::FailedPreconditionError(
         absl::StrCat("the database's text encoding is ", encoding, ", not UTF-8"));
   }
-  VOUCH_RETURN_IF_ERROR(
-      QueryValue<std::int64_t>("SELECT count(*) FROM sqlite_schema").status());
+  VOUCH_RETURN_IF_ERROR(QueryValue<std::int64_t>("SELECT count(*) FROM sqlite_schema").status());
   // Replaces autocheckpoint, which SQLite implements with the same hook.
   sqlite3_wal_hook(db_, &OnCommitted, this);
   sqlite3_preupdate_hook(
@@ -214,8 +212,8 @@ absl::StatusOr<std::unique_ptr<SqliteStatement>> SqliteConnection::Compile(std::
   const TrustScope trust(*this, trusted);
   denied_ = nullptr;
   if (sql.size() > static_cast<std::size_t>(sqlite3_limit(db_, SQLITE_LIMIT_SQL_LENGTH, -1))) {
-    return absl::InvalidArgumentError(absl::StrCat("prepare: statement of ", sql.size(),
-                                                   " bytes in \"", ShortSql(sql), "\""));
+    return absl::InvalidArgumentError(
+        absl::StrCat("prepare: statement of ", sql.size(), " bytes in \"", ShortSql(sql), "\""));
   }
   sqlite3_stmt* handle = nullptr;
   const char* tail = nullptr;
@@ -244,8 +242,8 @@ absl::StatusOr<StatementPtr> SqliteConnection::Prepare(std::string_view sql) {
     // Space, comments and further semicolons may follow; a second statement may not.
     VOUCH_ASSIGN_OR_RETURN(const auto second, Compile(rest, trusted_, &rest));
     if (second != nullptr) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "prepare: more than one statement in \"", ShortSql(sql), "\": use ExecuteScript"));
+      return absl::InvalidArgumentError(absl::StrCat("prepare: more than one statement in \"",
+                                                     ShortSql(sql), "\": use ExecuteScript"));
     }
   }
   // The cache goes by the text that was asked for, whatever followed the statement in it.
@@ -270,8 +268,8 @@ absl::Status SqliteConnection::ExecuteScript(std::string_view script) {
       // Point at the statement itself, not at the blank lines before it.
       const std::size_t blank = std::min(at.find_first_not_of(" \t\r\n"), at.size());
       const auto before = static_cast<std::size_t>(at.data() - script.data()) + blank;
-      const auto lines = std::count(script.begin(),
-                                    script.begin() + static_cast<std::ptrdiff_t>(before), '\n');
+      const auto lines =
+          std::count(script.begin(), script.begin() + static_cast<std::ptrdiff_t>(before), '\n');
       return Annotate(status, absl::StrCat("script line ", lines + 1, ": "));
     };
     auto statement = Compile(at, trusted_, &rest);
@@ -311,16 +309,15 @@ absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
 absl::Status SqliteConnection::Failed(int code, std::string_view operation, std::string_view sql) {
   absl::Status status = SqliteError(db_, code, operation, sql);
   if (const char* denied = std::exchange(denied_, nullptr); denied != nullptr) {
-    return WithNativeCode(
-        absl::PermissionDeniedError(absl::StrCat(std::string(operation), ": not allowed here: ",
-                                                 denied, "; in \"", ShortSql(sql), "\"")),
-        code);
+    return WithNativeCode(absl::PermissionDeniedError(absl::StrCat(std::string(operation),
+                                                                   ": not allowed here: ", denied,
+                                                                   "; in \"", ShortSql(sql), "\"")),
+                          code);
   }
   if ((code & 0xFF) == SQLITE_INTERRUPT && std::exchange(deadline_hit_, false)) {
     return WithNativeCode(
-        absl::DeadlineExceededError(absl::StrCat(std::string(operation),
-                                                 ": stopped at its deadline: \"", ShortSql(sql),
-                                                 "\"")),
+        absl::DeadlineExceededError(absl::StrCat(
+            std::string(operation), ": stopped at its deadline: \"", ShortSql(sql), "\"")),
         code);
   }
   return status;
@@ -380,8 +377,8 @@ absl::Status SqliteConnection::ReleaseSavepoint(int depth) {
 absl::Status SqliteConnection::RollbackSavepoint(int depth) {
   if (!in_transaction()) return absl::OkStatus();  // Gone with its transaction.
   if (sink_ != nullptr) sink_->OnUndone();
-  VOUCH_RETURN_IF_ERROR(Control(absl::StrCat("ROLLBACK TO vouch_", depth).c_str(),
-                                "rollback savepoint"));
+  VOUCH_RETURN_IF_ERROR(
+      Control(absl::StrCat("ROLLBACK TO vouch_", depth).c_str(), "rollback savepoint"));
   return ReleaseSavepoint(depth);
 }
 
@@ -402,8 +399,8 @@ absl::StatusOr<SqliteConnection::CheckpointResult> SqliteConnection::Checkpoint(
   checkpointing_ = true;
   busy_until_ = Clock::now() + ToChrono(patience);
   CheckpointResult result;
-  const int code = sqlite3_wal_checkpoint_v2(db_, "main", SQLITE_CHECKPOINT_FULL,
-                                             &result.log_pages, &result.moved_pages);
+  const int code = sqlite3_wal_checkpoint_v2(db_, "main", SQLITE_CHECKPOINT_FULL, &result.log_pages,
+                                             &result.moved_pages);
   checkpointing_ = false;
   if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_INTERRUPT) return result;
   if (code != SQLITE_OK) return SqliteError(db_, code, "checkpoint");
@@ -428,8 +425,8 @@ int SqliteConnection::OnBusy(void* self, int count) {
     return 0;
   }
   // Short and constant: a late comer must not poll faster than one who has waited long.
-  std::this_thread::sleep_for(std::min<Clock::duration>(std::chrono::microseconds(500),
-                                                        connection.busy_until_ - now));
+  std::this_thread::sleep_for(
+      std::min<Clock::duration>(std::chrono::microseconds(500), connection.busy_until_ - now));
   return 1;
 }
 

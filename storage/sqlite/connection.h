@@ -97,9 +97,9 @@ class SqliteConnection final : public Connection {
   int log_pages() const { return log_pages_; }
 
   struct CheckpointResult {
-    bool done = false;   // False: another connection was in the way; nothing was written.
-    int log_pages = 0;   // In the log, and
-    int moved_pages = 0; // of these, now in the database file.
+    bool done = false;    // False: another connection was in the way; nothing was written.
+    int log_pages = 0;    // In the log, and
+    int moved_pages = 0;  // of these, now in the database file.
   };
   // Moves the log into the database file while holding the write lock, so that no write anywhere
   // overlaps it. Gives up after `patience` when another process writes or a reader is in the way.
@@ -176,7 +176,7 @@ class SqliteConnection final : public Connection {
   const char* denied_ = nullptr;  // Why the policy refused what is being prepared.
   int log_pages_ = 0;
   bool trusted_ = false;
-  bool creating_ = false;  // A CREATE statement is being prepared.
+  bool creating_ = false;         // A CREATE statement is being prepared.
   bool has_transaction_ = false;  // A guard holds one, whatever SQLite says.
   bool deadline_hit_ = false;
   bool checkpointing_ = false;

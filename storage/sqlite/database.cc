@@ -18,12 +18,12 @@ bool IsReadOnly(Access access) {
 absl::Status DatabaseOptions::Validate() const {
   if (path.empty()) return absl::InvalidArgumentError("database: path is empty");
   if (governor.checkpoint_pages < 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "database: governor.checkpoint_pages is ", governor.checkpoint_pages, ", less than 1"));
+    return absl::InvalidArgumentError(absl::StrCat("database: governor.checkpoint_pages is ",
+                                                   governor.checkpoint_pages, ", less than 1"));
   }
   if (busy_timeout < absl::ZeroDuration()) {
-    return absl::InvalidArgumentError(absl::StrCat("database: busy_timeout is ",
-                                                   absl::FormatDuration(busy_timeout)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("database: busy_timeout is ", absl::FormatDuration(busy_timeout)));
   }
   return absl::OkStatus();
 }
@@ -43,18 +43,16 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
 absl::Status Database::OpenPools() {
   // The writer first: it makes the file, and keeps a database in memory alive.
   if (!IsReadOnly(options_.access)) {
-    VOUCH_ASSIGN_OR_RETURN(
-        writer_,
-        Pool::Create({.name = "writer",
-                      .min = 1,
-                      .max = 1,
-                      .acquire_timeout = options_.acquire_timeout,
-                      .idle_timeout = absl::InfiniteDuration(),
-                      .max_lifetime = absl::InfiniteDuration()},
-                     [this] {
-                       return SqliteConnection::Open(
-                           ConnectionOptions(options_.access, options_.writer_policy));
-                     }));
+    VOUCH_ASSIGN_OR_RETURN(writer_, Pool::Create({.name = "writer",
+                                                  .min = 1,
+                                                  .max = 1,
+                                                  .acquire_timeout = options_.acquire_timeout,
+                                                  .idle_timeout = absl::InfiniteDuration(),
+                                                  .max_lifetime = absl::InfiniteDuration()},
+                                                 [this] {
+                                                   return SqliteConnection::Open(ConnectionOptions(
+                                                       options_.access, options_.writer_policy));
+                                                 }));
   }
   const bool keeps_time = !in_memory();
   VOUCH_ASSIGN_OR_RETURN(

@@ -71,8 +71,7 @@ absl::Status SqliteError(sqlite3* db, int code, std::string_view operation, std:
       words = sqlite3_errmsg(db);
     }
   }
-  std::string message =
-      absl::StrCat(std::string(operation), ": ", words, " (SQLite ", code, ")");
+  std::string message = absl::StrCat(std::string(operation), ": ", words, " (SQLite ", code, ")");
   if (!sql.empty()) absl::StrAppend(&message, " in \"", ShortSql(sql), "\"");
   return WithNativeCode(absl::Status(CodeForSqlite(code), message), code);
 }

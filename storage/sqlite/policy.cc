@@ -12,9 +12,9 @@ namespace {
 
 // PRAGMAs that only tell something, with or without an argument.
 constexpr std::array<std::string_view, 17> kTellingPragmas = {
-    "collation_list",   "compile_options",  "database_list", "data_version",     "foreign_key_check",
-    "foreign_key_list", "function_list",    "index_info",    "index_list",       "index_xinfo",
-    "integrity_check",  "module_list",      "pragma_list",   "quick_check",      "table_info",
+    "collation_list",   "compile_options", "database_list", "data_version", "foreign_key_check",
+    "foreign_key_list", "function_list",   "index_info",    "index_list",   "index_xinfo",
+    "integrity_check",  "module_list",     "pragma_list",   "quick_check",  "table_info",
     "table_list",       "table_xinfo"};
 
 // PRAGMAs that tell a setting when they have no argument, and change it when they have one.

@@ -100,8 +100,8 @@ absl::Status SqliteStatement::BindView(int index, ValueView value, Lifetime life
 absl::StatusOr<int> SqliteStatement::ParameterIndex(std::string_view name) {
   const int index = sqlite3_bind_parameter_index(handle_, std::string(name).c_str());
   if (index != 0) return index;
-  return absl::InvalidArgumentError(absl::StrCat("bind: no parameter named ", std::string(name),
-                                                 " in \"", ShortSql(sql_), "\""));
+  return absl::InvalidArgumentError(
+      absl::StrCat("bind: no parameter named ", std::string(name), " in \"", ShortSql(sql_), "\""));
 }
 
 absl::Status SqliteStatement::ExpectParameters(int count) {

@@ -32,7 +32,8 @@ class StatementCache;
 
 class SqliteStatement final : public Statement {
  public:
-  SqliteStatement(SqliteConnection& connection, sqlite3_stmt* handle, std::string sql, bool trusted);
+  SqliteStatement(SqliteConnection& connection, sqlite3_stmt* handle, std::string sql,
+                  bool trusted);
   ~SqliteStatement() override;
 
   absl::StatusOr<bool> Step() override;
@@ -87,7 +88,7 @@ class StatementCache {
 
   const std::size_t max_bytes_;
   List lent_;
-  List idle_;  // Most recently used first.
+  List idle_;                                                       // Most recently used first.
   absl::flat_hash_map<std::string_view, SqliteStatement*> by_sql_;  // Of idle_; keys are theirs.
   std::size_t idle_bytes_ = 0;
   std::size_t hits_ = 0;

@@ -17,11 +17,11 @@
 namespace vouch::uow {
 namespace {
 
+using test::StatusIs;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using test::StatusIs;
 
 storage::MigrationSet Schema() {
   auto set = storage::MigrationSet::FromSql(
@@ -59,8 +59,8 @@ class EngineTest : public ::testing::Test {
   }
 
   void ExpectAudited() {
-    auto connection = storage::SqliteConnection::Open(
-        {.path = path_, .access = storage::Access::kReadOnly});
+    auto connection =
+        storage::SqliteConnection::Open({.path = path_, .access = storage::Access::kReadOnly});
     ASSERT_OK(connection);
     auto report = Audit(**connection, {});
     ASSERT_OK(report);
@@ -131,12 +131,12 @@ TEST_F(EngineTest, AFailedStatementFailsTheUnitAndIsRecorded) {
   ASSERT_OK_AND_ASSIGN(const StoredReceipt stored, ReadReceipt(*reader, std::int64_t{2}));
   EXPECT_EQ(stored.receipt.status, UnitStatus::kFailed);
   EXPECT_EQ(stored.receipt.writes, 0);
-  EXPECT_THAT(stored.receipt.bytes, AllOf(HasSubstr("\nerror 20:constraint_violation\n"),
-                                          HasSubstr("\nfailed 4:main\n"),
-                                          HasSubstr("\nspace 13:personal:home\n")));
-  EXPECT_THAT(reader->QueryValue<std::string>(
-                  "SELECT error_message FROM unit_of_work WHERE seq = 2"),
-              test::IsOkAndHolds(HasSubstr("UNIQUE")));
+  EXPECT_THAT(stored.receipt.bytes,
+              AllOf(HasSubstr("\nerror 20:constraint_violation\n"), HasSubstr("\nfailed 4:main\n"),
+                    HasSubstr("\nspace 13:personal:home\n")));
+  EXPECT_THAT(
+      reader->QueryValue<std::string>("SELECT error_message FROM unit_of_work WHERE seq = 2"),
+      test::IsOkAndHolds(HasSubstr("UNIQUE")));
   EXPECT_THAT(reader->QueryValue<int>("SELECT count(*) FROM accounts"), test::IsOkAndHolds(1));
   ExpectAudited();
 }
@@ -174,10 +174,11 @@ TEST_F(EngineTest, AnExceptionRollsBackAndContinues) {
 TEST_F(EngineTest, AnAbortedUnitIsReplayedFromScratch) {
   auto engine = Open();
   int calls = 0;
-  ASSERT_OK_AND_ASSIGN(const Receipt receipt, engine->Run({}, [&](UnitOfWork& unit) -> absl::Status {
-    VOUCH_RETURN_IF_ERROR(AddAccount(unit, ++calls, "a", 1));
-    return calls < 3 ? absl::AbortedError("stale") : absl::OkStatus();
-  }));
+  ASSERT_OK_AND_ASSIGN(const Receipt receipt,
+                       engine->Run({}, [&](UnitOfWork& unit) -> absl::Status {
+                         VOUCH_RETURN_IF_ERROR(AddAccount(unit, ++calls, "a", 1));
+                         return calls < 3 ? absl::AbortedError("stale") : absl::OkStatus();
+                       }));
   EXPECT_EQ(calls, 3);
   EXPECT_EQ(receipt.retries, 2);
   EXPECT_EQ(receipt.seq, 1);
@@ -192,8 +193,8 @@ TEST_F(EngineTest, ALockHeldElsewhereIsWaitedForAndThenReported) {
   auto engine = Open();
   ASSERT_OK_AND_ASSIGN(auto other, storage::SqliteConnection::Open({.path = path_}));
   {
-    ASSERT_OK_AND_ASSIGN(auto lock, storage::Transaction::Begin(
-                                        *other, storage::TransactionMode::kWrite));
+    ASSERT_OK_AND_ASSIGN(auto lock,
+                         storage::Transaction::Begin(*other, storage::TransactionMode::kWrite));
     const auto result = engine->Run({}, [](UnitOfWork&) { return absl::OkStatus(); });
     EXPECT_THAT(result, StatusIs(absl::StatusCode::kUnavailable, HasSubstr("locked")));
     EXPECT_EQ(engine->stats().retries, 3);
@@ -220,8 +221,7 @@ TEST_F(EngineTest, RunningACommittedIdAgainDoesNothing) {
   EXPECT_EQ(calls, 1);
   EXPECT_TRUE(again.was_duplicate);
   EXPECT_EQ(again.hash, first.hash);
-  EXPECT_THAT(engine->Begin({.uow_id = id}).status(),
-              StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(engine->Begin({.uow_id = id}).status(), StatusIs(absl::StatusCode::kAlreadyExists));
 }
 
 TEST_F(EngineTest, AFailedIdMayRunAgain) {
@@ -270,9 +270,10 @@ TEST_F(EngineTest, InteractiveUnitsCommitOnceOrRollBack) {
   }
   ASSERT_OK_AND_ASSIGN(auto reader, engine->Read());
   EXPECT_THAT(reader->QueryValue<int>("SELECT count(*) FROM accounts"), test::IsOkAndHolds(1));
-  EXPECT_THAT(reader->QueryValue<std::string>(
-                  "SELECT group_concat(status) FROM (SELECT status FROM unit_of_work ORDER BY seq)"),
-              test::IsOkAndHolds("committed,rolled_back,rolled_back"));
+  EXPECT_THAT(
+      reader->QueryValue<std::string>(
+          "SELECT group_concat(status) FROM (SELECT status FROM unit_of_work ORDER BY seq)"),
+      test::IsOkAndHolds("committed,rolled_back,rolled_back"));
   EXPECT_EQ(engine->stats().in_flight, 0);
   ExpectAudited();
 }
@@ -317,7 +318,8 @@ TEST_F(EngineTest, WhatEndsTheTransactionFailsTheUnitEvenIfTheFunctionIsContent)
   const auto result =
       engine->Run({.retry = RetryOptions{.max_retries = 0}}, [](UnitOfWork& unit) -> absl::Status {
         EXPECT_OK(AddAccount(unit, 2, "b", 1));
-        EXPECT_FALSE(unit.Execute("INSERT OR ROLLBACK INTO accounts(id, name) VALUES (3, 'a')").ok());
+        EXPECT_FALSE(
+            unit.Execute("INSERT OR ROLLBACK INTO accounts(id, name) VALUES (3, 'a')").ok());
         // The next statement must not commit itself outside of any transaction.
         EXPECT_THAT(AddAccount(unit, 4, "d", 1), StatusIs(absl::StatusCode::kAborted));
         return absl::OkStatus();
@@ -330,17 +332,28 @@ TEST_F(EngineTest, WhatEndsTheTransactionFailsTheUnitEvenIfTheFunctionIsContent)
 
 TEST_F(EngineTest, AUnitMayNotLeaveItsBounds) {
   auto engine = Open();
-  const std::vector<std::string> refused = {
-      "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT x", "PRAGMA foreign_keys = OFF",
-      "PRAGMA wal_checkpoint", "PRAGMA defer_foreign_keys = ON", "ATTACH ':memory:' AS other",
-      "CREATE TABLE t(x)", "CREATE TEMP TABLE t(x)", "DROP TABLE notes",
-      "ALTER TABLE notes ADD COLUMN x", "CREATE INDEX i ON notes(text)", "REINDEX", "ANALYZE",
-      "DELETE FROM unit_of_work", "UPDATE uow_writes SET checksum = ''",
-      "INSERT INTO uow_ledger VALUES ('x', 1, '')", "DELETE FROM core_schema_migrations",
-      "UPDATE storage_pool_config SET max_connections = 1"};
+  const std::vector<std::string> refused = {"BEGIN",
+                                            "COMMIT",
+                                            "ROLLBACK",
+                                            "SAVEPOINT x",
+                                            "PRAGMA foreign_keys = OFF",
+                                            "PRAGMA wal_checkpoint",
+                                            "PRAGMA defer_foreign_keys = ON",
+                                            "ATTACH ':memory:' AS other",
+                                            "CREATE TABLE t(x)",
+                                            "CREATE TEMP TABLE t(x)",
+                                            "DROP TABLE notes",
+                                            "ALTER TABLE notes ADD COLUMN x",
+                                            "CREATE INDEX i ON notes(text)",
+                                            "REINDEX",
+                                            "ANALYZE",
+                                            "DELETE FROM unit_of_work",
+                                            "UPDATE uow_writes SET checksum = ''",
+                                            "INSERT INTO uow_ledger VALUES ('x', 1, '')",
+                                            "DELETE FROM core_schema_migrations",
+                                            "UPDATE storage_pool_config SET max_connections = 1"};
   for (const std::string& sql : refused) {
-    const auto result =
-        engine->Run({}, [&](UnitOfWork& unit) { return unit.Execute(sql); });
+    const auto result = engine->Run({}, [&](UnitOfWork& unit) { return unit.Execute(sql); });
     EXPECT_THAT(result, StatusIs(absl::StatusCode::kPermissionDenied)) << sql;
   }
   ASSERT_OK(engine->Run({}, [](UnitOfWork& unit) -> absl::Status {
@@ -354,9 +367,8 @@ TEST_F(EngineTest, TablesOfNoStoreAreRefusedUnlessDeclared) {
   options.stores = {{.name = "accounts", .tables = {"accounts"}}};
   {
     ASSERT_OK_AND_ASSIGN(auto engine, Engine::Open(options));
-    const auto result = engine->Run({}, [](UnitOfWork& unit) {
-      return unit.Execute("INSERT INTO notes(text) VALUES ('x')");
-    });
+    const auto result = engine->Run(
+        {}, [](UnitOfWork& unit) { return unit.Execute("INSERT INTO notes(text) VALUES ('x')"); });
     EXPECT_THAT(result, StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("notes")));
   }
   options.unreceipted_tables = {"notes"};
@@ -389,9 +401,7 @@ TEST_F(EngineTest, StoresAreChecked) {
 }
 
 TEST_F(EngineTest, RowsWithoutReceiptsAreRefusedAtOpen) {
-  {
-    auto engine = Open();
-  }
+  { auto engine = Open(); }
   ASSERT_OK_AND_ASSIGN(auto other, storage::SqliteConnection::Open({.path = path_}));
   ASSERT_OK(other->Execute("INSERT INTO notes(text) VALUES ('from elsewhere')"));
   EXPECT_THAT(Engine::Open(Options()).status(),
@@ -446,8 +456,9 @@ TEST_F(EngineTest, ADeadlineStopsARunningStatement) {
   const auto result =
       engine->Run({.timeout = absl::Milliseconds(20)}, [](UnitOfWork& unit) -> absl::Status {
         return unit
-            .QueryValue<std::int64_t>("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1"
-                                      " FROM n) SELECT count(*) FROM n")
+            .QueryValue<std::int64_t>(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1"
+                " FROM n) SELECT count(*) FROM n")
             .status();
       });
   EXPECT_THAT(result, StatusIs(absl::StatusCode::kDeadlineExceeded));
@@ -498,9 +509,7 @@ TEST_F(EngineTest, AnOldSchemaIsRefusedWhenMigratingIsOff) {
   options.migrate = false;
   EXPECT_THAT(Engine::Open(options).status(),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("migrate up")));
-  {
-    auto engine = Open();
-  }
+  { auto engine = Open(); }
   EXPECT_OK(Engine::Open(options));
 }
 

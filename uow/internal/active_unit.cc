@@ -35,8 +35,7 @@ ActiveUnit::~ActiveUnit() {
 
 absl::Duration ActiveUnit::TimeLeft() const {
   if (timeout_ == absl::InfiniteDuration()) return timeout_;
-  const absl::Duration used =
-      absl::FromChrono(engine_.options_.steady_clock->Now() - begun_);
+  const absl::Duration used = absl::FromChrono(engine_.options_.steady_clock->Now() - begun_);
   return std::max(absl::ZeroDuration(), timeout_ - used);
 }
 
@@ -141,12 +140,10 @@ absl::Status ActiveUnit::Settle(const absl::Status& lost) {
   const absl::Status recorded = record();
   engine_.PendingWritten(recorded.ok());
   if (recorded.ok()) {
-    return absl::AbortedError(
-        absl::StrCat("commit: not committed: ", std::string(lost.message())));
+    return absl::AbortedError(absl::StrCat("commit: not committed: ", std::string(lost.message())));
   }
   engine_.SetInDoubt();
-  return storage::Annotate(
-      lost, "commit: outcome unknown, open the engine again to go on: ");
+  return storage::Annotate(lost, "commit: outcome unknown, open the engine again to go on: ");
 }
 
 absl::StatusOr<Receipt> ActiveUnit::End(UnitStatus outcome) {
