@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "storage/sqlite/file.h"
 #include "storage/status_macros.h"
 #include "uow/cli/catalog.h"
+#include "uow/cli/json.h"
 #include "uow/cli/printable.h"
 #include "uow/cli/progress.h"
 #include "uow/cli/stable_read.h"
@@ -19,7 +19,6 @@
 namespace vouch::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using uow::AuditReport;
 using uow::Finding;
 
@@ -140,14 +139,6 @@ std::string TextOf(const AuditReport& report) {
 }
 
 // ---- JSON -----------------------------------------------------------------------------------
-
-Json HexOrNull(const std::optional<storage::Digest>& digest) {
-  return digest.has_value() ? Json(storage::HexOf(*digest)) : Json();
-}
-
-Json NumberOrNull(const std::optional<std::int64_t>& number) {
-  return number.has_value() ? Json(*number) : Json();
-}
 
 Json JsonOf(const Finding& finding) {
   return {{"code", NameOf(finding.code)},

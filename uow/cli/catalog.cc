@@ -1,7 +1,6 @@
 #include "uow/cli/catalog.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,13 +8,11 @@
 #include "storage/error.h"
 #include "storage/sha256.h"
 #include "storage/status_macros.h"
-#include "uow/cli/console.h"
+#include "uow/cli/json.h"
 #include "uow/table.h"
 
 namespace vouch::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 const char* NameOf(Change change) {
   switch (change) {

@@ -5,15 +5,17 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "storage/error.h"
+#include "uow/cli/json.h"
 #include "uow/cli/printable.h"
 
 namespace vouch::cli {
 namespace {
 
+// Of SQLite's result codes.
+constexpr int kSqliteFull = 13;
 constexpr int kSqliteNotADatabase = 26;
 
 void Write(std::FILE* stream, std::string_view bytes) {
@@ -47,13 +49,17 @@ void Console::Note(std::string_view message) const {
   if (!quiet_) Error(message);
 }
 
-int Console::Fail(const absl::Status& status, ExitCode code) {
-  const std::string message(status.message());
-  Error(message);
-  if (json_ && !printed_) {
-    Result({{"error", {{"code", absl::StatusCodeToString(status.code())}, {"message", message}}}},
-           "");
+void Console::Explain(const absl::Status& status) const {
+  Error(std::string(status.message()));
+  if (absl::IsUnavailable(status)) {
+    Note("another process is using the database: try again, or wait longer with --wait SECONDS");
   }
+  if (storage::NativeCode(status) == kSqliteFull) Note("free some space, and run the same again");
+}
+
+int Console::Fail(const absl::Status& status, ExitCode code) {
+  Explain(status);
+  if (json_ && !printed_) Result({{"error", ErrorToJson(status)}}, "");
   return code;
 }
 
@@ -64,10 +70,6 @@ int Console::Finish(int code) const {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
   Error(absl::StrCat("the output could not be written: ", std::strerror(errno)));
   return code == kDone ? kFailed : code;
-}
-
-std::string ToText(const nlohmann::ordered_json& object) {
-  return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 ExitCode CodeForOpening(const absl::Status& status) {

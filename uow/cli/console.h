@@ -48,7 +48,9 @@ class Console {
   void Error(std::string_view message) const;
   void Note(std::string_view message) const;
 
-  // Says why the verb failed, and returns `code`.
+  // Says why something failed, and what can be done when that is known.
+  void Explain(const absl::Status& status) const;
+  // The same for the whole verb; returns `code`.
   int Fail(const absl::Status& status, ExitCode code = kFailed);
 
   bool json() const { return json_; }
@@ -63,9 +65,6 @@ class Console {
   const bool quiet_;
   bool printed_ = false;
 };
-
-// `object` on one line; what is not UTF-8 is replaced.
-std::string ToText(const nlohmann::ordered_json& object);
 
 // The exit code for an error of opening a database: kUsage when another path is what is needed.
 ExitCode CodeForOpening(const absl::Status& status);

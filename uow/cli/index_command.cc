@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
@@ -16,6 +15,7 @@
 #include "storage/sqlite/file.h"
 #include "storage/status_macros.h"
 #include "uow/cli/indexer.h"
+#include "uow/cli/json.h"
 #include "uow/cli/printable.h"
 #include "uow/cli/progress.h"
 #include "uow/cli/stop_signal.h"
@@ -26,8 +26,6 @@
 
 namespace vouch::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 int ThreadsOf(const IndexArguments& arguments) {
   if (arguments.threads > 0) return arguments.threads;
@@ -62,9 +60,7 @@ double PerSecond(std::int64_t count, absl::Duration elapsed) {
   return static_cast<double>(count) / std::max(absl::ToDoubleSeconds(elapsed), 1e-9);
 }
 
-std::string Rounded(double number) {
-  return WithCommas(static_cast<std::int64_t>(number + 0.5));
-}
+std::string Rounded(double number) { return WithCommas(static_cast<std::int64_t>(number + 0.5)); }
 
 std::string TextOf(const IndexReport& report) {
   const IndexCounts& counts = report.counts;
@@ -117,7 +113,7 @@ Json JsonOf(const IndexReport& report, const std::string& database, const std::s
                  {"unit_time", PercentilesOf(report.unit_times)},
                  {"acquire_wait", PercentilesOf(report.acquire_waits)},
                  {"failures", failures}};
-  if (!report.error.ok()) object["error"] = std::string(report.error.message());
+  if (!report.error.ok()) object["error"] = ErrorToJson(report.error);
   return object;
 }
 
@@ -130,7 +126,7 @@ int Print(const IndexReport& report, int signal, const std::string& database, bo
   for (const auto& failure : report.failures) {
     console.Error(absl::StrCat(failure.path, ": ", failure.message));
   }
-  if (!report.error.ok()) console.Error(std::string(report.error.message()));
+  if (!report.error.ok()) console.Explain(report.error);
   if (signal != 0) {
     console.Note("interrupted; what is committed stays, and the next run goes on from here");
     return 128 + signal;

@@ -22,7 +22,8 @@ namespace vouch::cli {
 namespace {
 
 constexpr char kActor[] = "vouch index";
-constexpr std::size_t kQueueCapacity = 1024;
+// Large enough that in most runs the walk is over, and the total known, early on.
+constexpr std::size_t kQueueCapacity = 1 << 16;
 constexpr int kPageOfDocuments = 500;
 
 class Stopwatch {

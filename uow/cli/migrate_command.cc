@@ -1,7 +1,6 @@
 #include "uow/cli/migrate_command.h"
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/file.h"
 #include "storage/status_macros.h"
+#include "uow/cli/json.h"
 #include "uow/cli/printable.h"
 #include "uow/cli/stable_read.h"
 #include "uow/cli/text_table.h"
@@ -18,7 +18,6 @@
 namespace vouch::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using storage::MigrationInfo;
 using storage::MigrationResult;
 using storage::MigrationSet;

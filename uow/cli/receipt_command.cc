@@ -1,7 +1,6 @@
 #include "uow/cli/receipt_command.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "storage/sha256.h"
 #include "storage/sqlite/file.h"
 #include "storage/status_macros.h"
+#include "uow/cli/json.h"
 #include "uow/cli/printable.h"
 #include "uow/cli/stable_read.h"
 #include "uow/cli/text_table.h"
@@ -20,7 +20,6 @@
 namespace vouch::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using uow::ReceiptLine;
 using uow::StoredReceipt;
 
@@ -51,10 +50,6 @@ Json JsonOf(const std::vector<ReceiptLine>& lines, const std::string& database) 
                         {"error_type", line.error_type}});
   }
   return {{"verb", "receipt list"}, {"database", database}, {"receipts", receipts}};
-}
-
-Json HexOrNull(const std::optional<storage::Digest>& digest) {
-  return digest.has_value() ? Json(storage::HexOf(*digest)) : Json();
 }
 
 // The row of the unit, column by column.

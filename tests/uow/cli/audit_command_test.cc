@@ -2,6 +2,7 @@
 
 #include "uow/cli/audit_command.h"
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -99,6 +100,25 @@ TEST_F(AuditCommandTest, WorksOnAReadOnlyCopy) {
   const Outcome audit = RunVouch({"--db", folder + "/v.db", "audit"});
   ASSERT_EQ(::chmod(folder.c_str(), 0700), 0);
   EXPECT_EQ(audit.exit_code, 0) << audit.err;
+}
+
+TEST_F(AuditCommandTest, ALogInAReadOnlyFolderSaysWhatToDo) {
+  const std::string disk = directory().File("disk");
+  std::filesystem::create_directory(disk);
+  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=8m") != 0) {
+    GTEST_SKIP() << "mounting a disk is not allowed here";
+  }
+  {
+    auto writer = Open();
+    ASSERT_OK(writer->Execute("UPDATE document_index SET title = 'altered' WHERE id = 2"));
+    std::filesystem::copy_file(database(), disk + "/v.db");
+    std::filesystem::copy_file(database() + "-wal", disk + "/v.db-wal");
+  }
+  EXPECT_EQ(::mount("tmpfs", disk.c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, "size=8m"), 0);
+  const Outcome audit = RunVouch({"--db", disk + "/v.db", "audit"});
+  EXPECT_EQ(::umount2(disk.c_str(), MNT_DETACH), 0);
+  EXPECT_EQ(audit.exit_code, 1);
+  EXPECT_THAT(audit.err, HasSubstr("copy the database with its -wal to a folder that can"));
 }
 
 TEST_F(AuditCommandTest, AnAlteredRowIsNamed) {

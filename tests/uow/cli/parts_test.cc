@@ -1,6 +1,5 @@
 // The parts of the program that are functions of their arguments.
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -9,6 +8,7 @@
 #include "storage/error.h"
 #include "uow/cli/console.h"
 #include "uow/cli/document.h"
+#include "uow/cli/json.h"
 #include "uow/cli/path_range.h"
 #include "uow/cli/printable.h"
 #include "uow/cli/progress.h"
@@ -141,10 +141,10 @@ TEST(StableReadTest, WhatChangedMeanwhileIsReadAgain) {
   EXPECT_FALSE(MustReadAgain(Access::kReadOnly, before, {.size = 2, .modified_ns = 3}));
 }
 
-TEST(ConsoleTest, JsonIsAlwaysValid) {
+TEST(JsonTest, IsAlwaysValid) {
   const std::string text = ToText({{"path", "a\xff\n"}});
   EXPECT_EQ(text, "{\"path\":\"a\xef\xbf\xbd\\n\"}");
-  EXPECT_TRUE(nlohmann::json::accept(text));
+  EXPECT_TRUE(Json::accept(text));
 }
 
 TEST(ConsoleTest, APathThatIsWrongIsWrongUsage) {
