@@ -765,6 +765,14 @@ TEST_F(FindingTest, LedgerMissing) {
               ElementsAre("ledger_missing", "ledger_missing", "ledger_missing"));
 }
 
+TEST_F(FindingTest, ALedgerHasOneId) {
+  BuildSix();
+  const AuditReport report =
+      After("INSERT INTO uow_ledger VALUES ('01KAJ0000000000000000000VD', 1, '')");
+  EXPECT_THAT(Codes(report), ElementsAre("malformed"));
+  EXPECT_THAT(FirstMessage(report), HasSubstr("more than its one row"));
+}
+
 TEST_F(FindingTest, UnsupportedFormatIsNotTampering) {
   BuildSix();
   const AuditReport report = After("UPDATE uow_ledger SET format = 2");
@@ -785,34 +793,34 @@ TEST_F(FindingTest, MalformedNamesTheColumn) {
 
 // Receipts that hash right, but whose fields could be read as others.
 TEST_F(FindingTest, AHashDoesNotExcuseBadGrammar) {
-  const auto first_code = [&] {
+  const auto last_code = [&]() -> std::string {
     const std::vector<std::string> codes = Codes(AuditOrDie(*connection_));
-    return codes.empty() ? "" : codes[static_cast<std::size_t>(builder_->seq() - 1)];
+    return codes.empty() ? "" : codes.back();
   };
   builder_->contract = "1.1.0\nenvelope -";
   builder_->RollBack();
-  EXPECT_EQ(first_code(), "malformed");
+  EXPECT_EQ(last_code(), "malformed");
   builder_->contract = "1.1";
   builder_->RollBack();
-  EXPECT_EQ(first_code(), "malformed");
+  EXPECT_EQ(last_code(), "malformed");
   builder_->contract = "1.1.0";
   builder_->forged_id = "01KAJ0000000000000000000VC\n";
   builder_->RollBack();
-  EXPECT_EQ(first_code(), "malformed");
+  EXPECT_EQ(last_code(), "malformed");
   builder_->forged_id = "01kaj0000000000000000000vc";
   builder_->RollBack();
-  EXPECT_EQ(first_code(), "malformed");
+  EXPECT_EQ(last_code(), "malformed");
   builder_->forged_id.reset();
   builder_->forged_created = "2026-11-21 00:00:00.000Z";
   builder_->RollBack();
-  EXPECT_EQ(first_code(), "malformed");
+  EXPECT_EQ(last_code(), "malformed");
   builder_->forged_created.reset();
   builder_->Commit("", {{.store = "files",
                          .record_id = "a",
                          .operation = Operation::kUpsert,
                          .bytes = -1,
                          .checksum = Sha256::Of("")}});
-  EXPECT_EQ(first_code(), "malformed");
+  EXPECT_EQ(last_code(), "malformed");
   builder_->RollBack();
   // The last one's sum is malformed as well, and the unit after them is not blamed.
   EXPECT_EQ(AuditOrDie(*connection_).finding_count, 7);
@@ -1208,6 +1216,33 @@ TEST_F(FindingTest, DamageIsAFinding) {
   EXPECT_FALSE(report.verified);
   EXPECT_THAT(Codes(report), Contains("unreadable"));
   EXPECT_THAT(Codes(report), Contains("row_altered"));  // people
+}
+
+// Half a ledger would make every later row look unreceipted.
+TEST_F(FindingTest, RowsAreNotComparedWithADamagedLedger) {
+  for (int i = 1; i <= 300; ++i) {
+    builder_->Commit(absl::StrCat("INSERT INTO accounts VALUES (", i, ", 'name', 0, NULL)"));
+  }
+  ASSERT_OK_AND_ASSIGN(
+      const std::string id,
+      connection_->QueryValue<std::string>("SELECT uow_id FROM unit_of_work WHERE seq = 200"));
+  connection_.reset();
+  std::string bytes;
+  {
+    std::ifstream file(path_, std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  const std::size_t at = bytes.find(id);
+  ASSERT_NE(at, std::string::npos);
+  constexpr std::size_t kPageSize = 4096;
+  bytes.replace(at / kPageSize * kPageSize, 6, "damage");
+  std::ofstream(path_, std::ios::binary) << bytes;
+  connection_ = OpenOrDie(path_);
+  const AuditReport report = AuditOrDie(*connection_);
+  EXPECT_THAT(Codes(report), ElementsAre("unreadable"));
+  EXPECT_GT(report.receipts, 100);
+  EXPECT_LT(report.receipts, 200);
+  EXPECT_THAT(report.not_covered, Contains(HasSubstr("could not be read to its end")));
 }
 
 TEST_F(FindingTest, MustBeginItsOwnTransaction) {

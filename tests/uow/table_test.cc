@@ -166,6 +166,9 @@ TEST_F(TableTest, FindsMainTablesOnlyWhateverTheCase) {
   Create("CREATE TABLE Accounts(Id INTEGER PRIMARY KEY)", "accounts");
   EXPECT_EQ(Create("CREATE TEMP TABLE accounts(other)", "ACCOUNTS").name, "Accounts");
   EXPECT_EQ(Create("", "accounts").columns[0].name, "Id");
+  ASSERT_OK(connection_->ExecuteScript("CREATE TEMP TABLE temporary(id INTEGER PRIMARY KEY)"));
+  EXPECT_THAT(ReadTableSchema(*connection_, "temporary"),
+              test::StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(ReadTableSchema(*connection_, "nothing"),
               test::StatusIs(absl::StatusCode::kNotFound, HasSubstr("\"nothing\"")));
 }
