@@ -1,8 +1,10 @@
 // Statement: a prepared SQL statement, lent by its connection's cache.
 //
-//   VOUCH_ASSIGN_OR_RETURN(StatementPtr find, connection.Prepare("SELECT name FROM t WHERE id =
-//   ?1")); VOUCH_RETURN_IF_ERROR(find->Bind(1, 42)); VOUCH_ASSIGN_OR_RETURN(bool found,
-//   find->Step()); if (found) Use(find->Get<std::string_view>(0));
+//   VOUCH_ASSIGN_OR_RETURN(StatementPtr find,
+//                          connection.Prepare("SELECT name FROM t WHERE id = ?1"));
+//   VOUCH_RETURN_IF_ERROR(find->Bind(1, 42));
+//   VOUCH_ASSIGN_OR_RETURN(const bool found, find->Step());
+//   if (found) Use(find->Get<std::string_view>(0));
 //
 // Parameters count from 1 (?1, ?2 …) or go by name (":id"); columns count from 0.
 //

@@ -28,8 +28,9 @@ class RowChange {
   std::string_view database() const { return database_; }
   std::string_view table() const { return table_; }
 
-  // Number of values in a row image. VIRTUAL generated columns have none: image column i is the
-  // table's i-th column that is not VIRTUAL, and reading beyond gives null.
+  // Number of the table's columns. VIRTUAL generated ones have no value in a row image: image
+  // column i is the table's i-th column that is not VIRTUAL, and reading beyond the last gives
+  // null.
   int column_count() const;
 
   // The row before and after. REQUIRES: Old for an update or a delete, New for an insert or an

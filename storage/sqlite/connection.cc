@@ -26,6 +26,7 @@ namespace vouch::storage {
 namespace {
 
 constexpr std::string_view kMemoryPrefix = "file:/vouch-memory-";
+constexpr std::string_view kMemorySuffix = "?vfs=memdb";
 constexpr int kProgressSteps = 2000;  // Of SQLite's virtual machine: 20–100 µs.
 
 using Clock = std::chrono::steady_clock;
@@ -74,8 +75,9 @@ ValueView ViewOf(sqlite3_value* value) {
   }
 }
 
-// Whether `sql` begins, after space and comments, with CREATE.
-bool IsCreate(std::string_view sql) {
+// `sql` without what SQLite's tokenizer skips before a statement: space, to which a byte order mark
+// belongs, comments and semicolons.
+std::string_view SkipBlank(std::string_view sql) {
   while (true) {
     sql.remove_prefix(std::min(sql.find_first_not_of(" \t\r\n\f;"), sql.size()));
     if (sql.substr(0, 2) == "--") {
@@ -83,13 +85,32 @@ bool IsCreate(std::string_view sql) {
     } else if (sql.substr(0, 2) == "/*") {
       const std::size_t end = sql.find("*/", 2);
       sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
+    } else if (sql.substr(0, 3) == "\xEF\xBB\xBF") {
+      sql.remove_prefix(3);
     } else {
-      return absl::StartsWithIgnoreCase(absl::string_view(sql.data(), sql.size()), "create");
+      return sql;
     }
   }
 }
 
+bool IsCreate(std::string_view sql) {
+  sql = SkipBlank(sql);
+  return absl::StartsWithIgnoreCase(absl::string_view(sql.data(), sql.size()), "create");
+}
+
+// SQLite takes a NUL byte for the end of the text; what follows it would be lost in silence.
+absl::Status CheckText(std::string_view sql) {
+  if (sql.find('\0') == std::string_view::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("prepare: the text holds a NUL byte at ", sql.find('\0')));
+}
+
 std::string_view OrEmpty(const char* text) { return text == nullptr ? "" : text; }
+
+// Keeps no text and an empty text apart.
+std::string_view OrNone(const char* text) {
+  return text == nullptr ? std::string_view() : std::string_view(text);
+}
 
 }  // namespace
 
@@ -110,11 +131,14 @@ ValueView RowChange::New(int column) const {
 std::string SqliteConnection::InMemoryPath() {
   static std::atomic<int> count{0};
   return absl::StrCat(std::string(kMemoryPrefix), count.fetch_add(1, std::memory_order_relaxed),
-                      "?vfs=memdb");
+                      std::string(kMemorySuffix));
 }
 
 bool SqliteConnection::IsInMemory(std::string_view path) {
-  return path.substr(0, kMemoryPrefix.size()) == kMemoryPrefix;
+  if (path.substr(0, kMemoryPrefix.size()) != kMemoryPrefix) return false;
+  path.remove_prefix(kMemoryPrefix.size());
+  const std::size_t digits = std::min(path.find_first_not_of("0123456789"), path.size());
+  return digits > 0 && path.substr(digits) == kMemorySuffix;
 }
 
 SqliteConnection::SqliteConnection(const SqliteOptions& options)
@@ -153,9 +177,7 @@ absl::Status SqliteConnection::Initialize(bool created) {
   sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
   sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
   const ProfileScope scope = {
-      .created = created,
-      .in_memory = IsInMemory(options_.path),
-      .read_only = options_.access == Access::kReadOnly || options_.access == Access::kImmutable};
+      .created = created, .in_memory = IsInMemory(options_.path), .read_only = !MayWrite()};
   // Entering WAL mode does not wait for a process that is doing the same: SQLite calls no busy
   // handler there. So wait here.
   const Clock::time_point give_up = Clock::now() + ToChrono(options_.busy_timeout);
@@ -206,76 +228,79 @@ SqliteConnection::~SqliteConnection() {
 
 // ---- Statements -----------------------------------------------------------------------------
 
-absl::StatusOr<std::unique_ptr<SqliteStatement>> SqliteConnection::Compile(std::string_view sql,
-                                                                           bool trusted,
-                                                                           std::string_view* rest) {
+absl::StatusOr<sqlite3_stmt*> SqliteConnection::Compile(std::string_view* sql, bool trusted) {
   const TrustScope trust(*this, trusted);
   denied_ = nullptr;
-  if (sql.size() > static_cast<std::size_t>(sqlite3_limit(db_, SQLITE_LIMIT_SQL_LENGTH, -1))) {
+  if (sql->size() > static_cast<std::size_t>(sqlite3_limit(db_, SQLITE_LIMIT_SQL_LENGTH, -1))) {
     return absl::InvalidArgumentError(
-        absl::StrCat("prepare: statement of ", sql.size(), " bytes in \"", ShortSql(sql), "\""));
+        absl::StrCat("prepare: statement of ", sql->size(), " bytes in \"", ShortSql(*sql), "\""));
   }
   sqlite3_stmt* handle = nullptr;
   const char* tail = nullptr;
-  // Statements of the cache live long, which SQLite wants to know.
-  creating_ = IsCreate(sql);
-  const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()),
+  creating_ = IsCreate(*sql);
+  changing_ = nullptr;
+  // Statements of the cache live long, which SQLite wants to know. Given the NUL byte as well, it
+  // does not copy the text, which for the statements of a long script would take quadratic time.
+  const int code = sqlite3_prepare_v3(db_, sql->data(), static_cast<int>(sql->size()) + 1,
                                       SQLITE_PREPARE_PERSISTENT, &handle, &tail);
   creating_ = false;
-  if (code != SQLITE_OK) return Failed(code, "prepare", sql);
-  const auto used = static_cast<std::size_t>(tail - sql.data());
-  if (rest != nullptr) *rest = sql.substr(used);
-  if (handle == nullptr) return std::unique_ptr<SqliteStatement>();  // Only space and comments.
-  return std::make_unique<SqliteStatement>(*this, handle, std::string(sql.substr(0, used)),
-                                           trusted);
+  if (code != SQLITE_OK) return Failed(code, "prepare", *sql);
+  if (changing_ != nullptr && sqlite3_stmt_readonly(handle) == 0) {
+    sqlite3_finalize(handle);
+    denied_ = changing_;
+    return Failed(SQLITE_AUTH, "prepare", *sql);
+  }
+  sql->remove_prefix(static_cast<std::size_t>(tail - sql->data()));
+  return handle;
 }
 
 absl::StatusOr<StatementPtr> SqliteConnection::Prepare(std::string_view sql) {
   if (SqliteStatement* cached = cache_.Take(sql)) return StatementPtr(cached);
-  std::string_view rest;
-  VOUCH_ASSIGN_OR_RETURN(auto statement, Compile(sql, trusted_, &rest));
-  if (statement == nullptr) {
+  VOUCH_RETURN_IF_ERROR(CheckText(sql));
+  std::string text(sql);
+  std::string_view rest = text;
+  VOUCH_ASSIGN_OR_RETURN(sqlite3_stmt* const handle, Compile(&rest, trusted_));
+  if (handle == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat("prepare: no statement in \"", ShortSql(sql), "\""));
   }
-  while (!rest.empty()) {
-    // Space, comments and further semicolons may follow; a second statement may not.
-    VOUCH_ASSIGN_OR_RETURN(const auto second, Compile(rest, trusted_, &rest));
-    if (second != nullptr) {
-      return absl::InvalidArgumentError(absl::StrCat("prepare: more than one statement in \"",
-                                                     ShortSql(sql), "\": use ExecuteScript"));
-    }
-  }
-  // The cache goes by the text that was asked for, whatever followed the statement in it.
-  if (statement->sql() != sql) {
-    VOUCH_ASSIGN_OR_RETURN(statement, Compile(statement->sql(), trusted_, nullptr));
+  // A second statement is not even prepared: some PRAGMAs take effect when they are.
+  const bool more = !SkipBlank(rest).empty();
+  auto statement = std::make_unique<SqliteStatement>(*this, handle, std::move(text), trusted_);
+  if (more) {
+    return absl::InvalidArgumentError(absl::StrCat("prepare: more than one statement in \"",
+                                                   ShortSql(sql), "\": use ExecuteScript"));
   }
   return StatementPtr(cache_.Adopt(std::move(statement)));
 }
 
 absl::StatusOr<StatementPtr> SqliteConnection::PrepareTrusted(std::string_view sql) {
   if (SqliteStatement* cached = trusted_cache_.Take(sql)) return StatementPtr(cached);
-  VOUCH_ASSIGN_OR_RETURN(auto statement, Compile(sql, /*trusted=*/true, nullptr));
-  assert(statement != nullptr);
-  return StatementPtr(trusted_cache_.Adopt(std::move(statement)));
+  std::string text(sql);
+  std::string_view rest = text;
+  VOUCH_ASSIGN_OR_RETURN(sqlite3_stmt* const handle, Compile(&rest, /*trusted=*/true));
+  assert(handle != nullptr);
+  return StatementPtr(trusted_cache_.Adopt(
+      std::make_unique<SqliteStatement>(*this, handle, std::move(text), /*trusted=*/true)));
 }
 
 absl::Status SqliteConnection::ExecuteScript(std::string_view script) {
-  std::string_view rest = script;
+  VOUCH_RETURN_IF_ERROR(CheckText(script));
+  const std::string text(script);
+  std::string_view rest = text;
   while (!rest.empty()) {
     const std::string_view at = rest;
     const auto annotate = [&](const absl::Status& status) {
-      // Point at the statement itself, not at the blank lines before it.
-      const std::size_t blank = std::min(at.find_first_not_of(" \t\r\n"), at.size());
-      const auto before = static_cast<std::size_t>(at.data() - script.data()) + blank;
-      const auto lines =
-          std::count(script.begin(), script.begin() + static_cast<std::ptrdiff_t>(before), '\n');
+      // Point at the statement itself, not at the blank lines and comments before it.
+      const auto lines = std::count(text.data(), SkipBlank(at).data(), '\n');
       return Annotate(status, absl::StrCat("script line ", lines + 1, ": "));
     };
-    auto statement = Compile(at, trusted_, &rest);
-    if (!statement.ok()) return annotate(statement.status());
-    if (*statement == nullptr) continue;
-    const absl::Status status = (*statement)->Run();
+    const absl::StatusOr<sqlite3_stmt*> handle = Compile(&rest, trusted_);
+    if (!handle.ok()) return annotate(handle.status());
+    if (*handle == nullptr) continue;  // Only space and comments.
+    SqliteStatement statement(*this, *handle, std::string(at.substr(0, at.size() - rest.size())),
+                              trusted_);
+    const absl::Status status = statement.Run();
     if (!status.ok()) return annotate(status);
   }
   return absl::OkStatus();
@@ -298,6 +323,12 @@ absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
   if (has_transaction_ && !in_transaction()) {
     return absl::AbortedError(
         "execute: the transaction was ended by an earlier error; nothing of it is stored");
+  }
+  if (reads_only_ && !statement.read_only()) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("execute: this transaction only reads; begin it with TransactionMode::kWrite "
+                     "for \"",
+                     ShortSql(statement.sql()), "\""));
   }
   if (deadline_.has_value() && !statement.trusted() && Clock::now() >= *deadline_) {
     return absl::DeadlineExceededError(
@@ -334,22 +365,31 @@ absl::Status SqliteConnection::Begin(TransactionMode mode) {
   if (has_transaction_) {
     return absl::FailedPreconditionError("begin: this connection is in a transaction already");
   }
+  if (mode == TransactionMode::kWrite && !MayWrite()) {
+    // SQLite would begin one for reading instead.
+    return absl::PermissionDeniedError("begin: this connection is for reading: use the writer");
+  }
   if (deadline_.has_value() && Clock::now() >= *deadline_) {
     return absl::DeadlineExceededError("begin: the deadline has passed");
   }
   VOUCH_RETURN_IF_ERROR(
       Control(mode == TransactionMode::kWrite ? "BEGIN IMMEDIATE" : "BEGIN", "begin"));
   has_transaction_ = true;
+  // SQLite would let a deferred transaction become a writing one, and fail it when it is too late.
+  // A connection opened for reading is safe from that by itself.
+  reads_only_ = mode == TransactionMode::kRead && MayWrite();
   return absl::OkStatus();
 }
 
 absl::Status SqliteConnection::Commit() {
+  // After a failure the guard lives on, and until it is gone nothing may be autocommitted.
   if (!in_transaction()) {
-    has_transaction_ = false;
     return absl::AbortedError("commit: the transaction was ended by an earlier error");
   }
+  committing_ = true;
   absl::Status status = Control("COMMIT", "commit");
-  if (!in_transaction()) has_transaction_ = false;
+  committing_ = false;
+  if (status.ok()) has_transaction_ = reads_only_ = false;
   if (!status.ok() && !in_transaction() &&
       (NativeCode(status).value_or(0) & 0xFF) == SQLITE_IOERR) {
     // SQLite has given the transaction up, yet its frames may be in the log and survive a crash.
@@ -360,13 +400,16 @@ absl::Status SqliteConnection::Commit() {
 }
 
 absl::Status SqliteConnection::Rollback() {
-  has_transaction_ = false;
+  has_transaction_ = reads_only_ = false;
   if (!in_transaction()) return absl::OkStatus();
   if (sink_ != nullptr) sink_->OnUndone();
   return Control("ROLLBACK", "rollback");
 }
 
 absl::Status SqliteConnection::BeginSavepoint(int depth) {
+  if (!has_transaction_ && !in_transaction()) {
+    return absl::FailedPreconditionError("savepoint: there is no transaction to be a part of");
+  }
   return Control(absl::StrCat("SAVEPOINT vouch_", depth), "savepoint");
 }
 
@@ -416,7 +459,7 @@ int SqliteConnection::OnBusy(void* self, int count) {
   const Clock::time_point now = Clock::now();
   if (count == 0 && !connection.checkpointing_) {
     connection.busy_until_ = now + ToChrono(connection.options_.busy_timeout);
-    if (connection.deadline_.has_value()) {
+    if (connection.deadline_.has_value() && !connection.committing_) {
       connection.busy_until_ = std::min(connection.busy_until_, *connection.deadline_);
     }
   }
@@ -449,9 +492,17 @@ int SqliteConnection::OnAuthorize(void* self, int action, const char* first, con
       action == SQLITE_CREATE_TABLE ||
       ((action == SQLITE_INSERT || action == SQLITE_UPDATE) && OrEmpty(first) == "sqlite_master");
   if (declares && !connection.creating_) return SQLITE_OK;
-  const char* why = WhyDenied(connection.options_.policy, action, OrEmpty(first), OrEmpty(second),
+  const char* why = WhyDenied(connection.options_.policy, action, OrEmpty(first), OrNone(second),
                               OrEmpty(database), connection.options_.is_protected);
   if (why == nullptr) return SQLITE_OK;
+  // Some virtual tables, R-Tree among them, prepare their own writes when they are first read. On a
+  // connection opened for reading nobody can run them; a user's are refused by Compile().
+  const bool changes_rows =
+      action == SQLITE_INSERT || action == SQLITE_UPDATE || action == SQLITE_DELETE;
+  if (changes_rows && connection.options_.policy == Policy::kReader && !connection.MayWrite()) {
+    connection.changing_ = why;
+    return SQLITE_OK;
+  }
   connection.denied_ = why;
   return SQLITE_DENY;
 }

@@ -97,12 +97,13 @@ class SqliteConnection final : public Connection {
   int log_pages() const { return log_pages_; }
 
   struct CheckpointResult {
-    bool done = false;    // False: another connection was in the way; nothing was written.
+    bool done = false;    // False: another connection was in the way; nothing was moved.
     int log_pages = 0;    // In the log, and
     int moved_pages = 0;  // of these, now in the database file.
   };
   // Moves the log into the database file while holding the write lock, so that no write anywhere
-  // overlaps it. Gives up after `patience` when another process writes or a reader is in the way.
+  // overlaps it. Gives up after `patience` when another process writes or a reader is in the way;
+  // the file may then have grown by empty pages, for SQLite makes room before it moves any.
   // REQUIRES: not in a transaction.
   absl::StatusOr<CheckpointResult> Checkpoint(absl::Duration patience);
 
@@ -138,8 +139,9 @@ class SqliteConnection final : public Connection {
   explicit SqliteConnection(const SqliteOptions& options);
 
   absl::Status Initialize(bool created);
-  absl::StatusOr<std::unique_ptr<SqliteStatement>> Compile(std::string_view sql, bool trusted,
-                                                           std::string_view* rest);
+  // Prepares the first statement of `sql` and takes its text off; null when there was none.
+  // REQUIRES: a NUL byte follows the text.
+  absl::StatusOr<sqlite3_stmt*> Compile(std::string_view* sql, bool trusted);
 
   absl::Status Begin(TransactionMode mode) override;
   absl::Status Commit() override;
@@ -148,6 +150,10 @@ class SqliteConnection final : public Connection {
   absl::Status ReleaseSavepoint(int depth) override;
   absl::Status RollbackSavepoint(int depth) override;
   absl::Status Control(std::string_view sql, std::string_view operation);
+
+  bool MayWrite() const {
+    return options_.access == Access::kCreate || options_.access == Access::kReadWrite;
+  }
 
   // For SqliteStatement.
   absl::Status MayStep(const SqliteStatement& statement);
@@ -173,11 +179,14 @@ class SqliteConnection final : public Connection {
   std::optional<TimePoint> deadline_;
   // When the lock now waited for is given up; set at the first call of a wait.
   TimePoint busy_until_{};
-  const char* denied_ = nullptr;  // Why the policy refused what is being prepared.
+  const char* denied_ = nullptr;    // Why the policy refused what is being prepared.
+  const char* changing_ = nullptr;  // Why it will be, should it turn out to change rows.
   int log_pages_ = 0;
   bool trusted_ = false;
   bool creating_ = false;         // A CREATE statement is being prepared.
   bool has_transaction_ = false;  // A guard holds one, whatever SQLite says.
+  bool reads_only_ = false;       // It was begun for reading, on a connection that could write.
+  bool committing_ = false;
   bool deadline_hit_ = false;
   bool checkpointing_ = false;
 };

@@ -73,7 +73,13 @@ absl::StatusOr<DatabaseFile> PrepareDatabaseFile(const std::string& path, bool c
     const int fd =
         ::open(file.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0 && errno != EEXIST) return SystemError(errno, operation);
-    if (fd >= 0) ::close(fd);
+    if (fd >= 0) {
+      // The umask has taken its bits away from the mode, the owner's perhaps.
+      const int changed = ::fchmod(fd, 0600);
+      const int error = errno;
+      ::close(fd);
+      if (changed != 0) return SystemError(error, operation);
+    }
     if (::lstat(file.path.c_str(), &info) != 0) return SystemError(errno, operation);
   }
   if (S_ISLNK(info.st_mode)) {

@@ -34,7 +34,7 @@ bool Contains(const Names& names, std::string_view name) {
 
 bool MayRunPragma(std::string_view name, std::string_view argument) {
   if (Contains(kTellingPragmas, name)) return true;
-  return argument.empty() && Contains(kSettingPragmas, name);
+  return argument.data() == nullptr && Contains(kSettingPragmas, name);
 }
 
 bool IsSchemaTable(std::string_view table) {

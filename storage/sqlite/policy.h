@@ -28,7 +28,8 @@ enum class Policy {
 };
 
 // Null when `policy` allows the action, otherwise why not and what to use, as a static text.
-// `is_protected` says which tables are the library's own.
+// `is_protected` says which tables are the library's own. A `second` that is not there has no
+// data(): `PRAGMA foreign_keys = ''` has an argument, which is empty and switches them off.
 const char* WhyDenied(Policy policy, int action, std::string_view first, std::string_view second,
                       std::string_view database,
                       const std::function<bool(std::string_view)>& is_protected);

@@ -53,7 +53,7 @@ absl::Status SetAndReadBack(sqlite3* db, std::string_view name, const std::strin
 
 absl::Status ApplyProfile(sqlite3* db, const Profile& profile, ProfileScope scope) {
   const auto number = [](auto value) { return absl::StrCat(static_cast<std::int64_t>(value)); };
-  if (scope.created) {
+  if (scope.created && !scope.read_only) {
     VOUCH_RETURN_IF_ERROR(SetAndReadBack(db, "auto_vacuum", number(profile.auto_vacuum)));
   }
   if (!scope.in_memory && !scope.read_only) {

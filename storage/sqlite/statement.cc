@@ -19,7 +19,8 @@ SqliteStatement::SqliteStatement(SqliteConnection& connection, sqlite3_stmt* han
       sql_(std::move(sql)),
       bytes_(static_cast<std::size_t>(sqlite3_stmt_status(handle, SQLITE_STMTSTATUS_MEMUSED, 0)) +
              sql_.size()),
-      trusted_(trusted) {}
+      trusted_(trusted),
+      read_only_(sqlite3_stmt_readonly(handle) != 0) {}
 
 SqliteStatement::~SqliteStatement() { sqlite3_finalize(handle_); }
 

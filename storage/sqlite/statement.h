@@ -32,6 +32,7 @@ class StatementCache;
 
 class SqliteStatement final : public Statement {
  public:
+  // Takes `handle`, which is not null. `sql` is what the cache knows it by.
   SqliteStatement(SqliteConnection& connection, sqlite3_stmt* handle, std::string sql,
                   bool trusted);
   ~SqliteStatement() override;
@@ -46,6 +47,8 @@ class SqliteStatement final : public Statement {
   // Prepared for the library itself, without asking the policy; kept in a cache of its own.
   bool trusted() const { return trusted_; }
   std::size_t bytes() const { return bytes_; }
+  // Changes no table.
+  bool read_only() const { return read_only_; }
 
  private:
   friend class StatementCache;
@@ -61,6 +64,7 @@ class SqliteStatement final : public Statement {
   const std::string sql_;
   const std::size_t bytes_;
   const bool trusted_;
+  const bool read_only_;
   // Where the cache keeps this statement.
   std::list<std::unique_ptr<SqliteStatement>>::iterator position_;
 };
