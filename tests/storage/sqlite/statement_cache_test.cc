@@ -1,0 +1,213 @@
+// The statement cache, seen through a connection: what is reused, what is not, and what is let go.
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/sqlite/statement.h"
+#include "tests/storage/sqlite/support.h"
+#include "tests/support/random.h"
+#include "tests/support/status_matchers.h"
+
+namespace vouch::storage {
+namespace {
+
+using test::IsOkAndHolds;
+using test::StatusIs;
+using testing_support::ConnectionPtr;
+using testing_support::Int;
+using testing_support::OpenInMemory;
+using testing_support::OpenOrDie;
+using testing_support::Text;
+
+// Hits and misses since the last time it was asked.
+class Counter {
+ public:
+  explicit Counter(const SqliteConnection& connection) : cache_(connection.cache()) {
+    (void)Take();
+  }
+  std::pair<std::size_t, std::size_t> Take() {
+    const std::size_t hits = cache_.hits() - hits_;
+    const std::size_t misses = cache_.misses() - misses_;
+    hits_ = cache_.hits();
+    misses_ = cache_.misses();
+    return {hits, misses};
+  }
+
+ private:
+  const StatementCache& cache_;
+  std::size_t hits_ = 0;
+  std::size_t misses_ = 0;
+};
+
+using HitsAndMisses = std::pair<std::size_t, std::size_t>;
+
+TEST(StatementCacheTest, TheSameTextIsPreparedOnce) {
+  const ConnectionPtr connection = OpenInMemory();
+  Counter counter(*connection);
+  const Statement* first = nullptr;
+  {
+    ASSERT_OK_AND_ASSIGN(auto statement, connection->Prepare("SELECT 1"));
+    first = statement.get();
+    EXPECT_EQ(connection->cache().lent(), 1u);
+  }
+  EXPECT_EQ(counter.Take(), HitsAndMisses(0, 1));
+  ASSERT_OK_AND_ASSIGN(auto statement, connection->Prepare(std::string("SELECT") + " 1"));
+  EXPECT_EQ(statement.get(), first);
+  EXPECT_EQ(counter.Take(), HitsAndMisses(1, 0));
+  ASSERT_OK_AND_ASSIGN(auto other, connection->Prepare("SELECT  1"));
+  EXPECT_NE(other.get(), first);
+  EXPECT_EQ(counter.Take(), HitsAndMisses(0, 1));
+}
+
+// What follows the statement in the text must not keep it from being found again.
+TEST(StatementCacheTest, TextWithSomethingAfterTheStatementIsFoundToo) {
+  const ConnectionPtr connection = OpenInMemory();
+  for (const char* sql : {"SELECT 1;", "SELECT 1;\n", "\n SELECT 1 ; -- one\n ; "}) {
+    ASSERT_THAT(connection->QueryValue<int>(sql), IsOkAndHolds(1));
+    Counter counter(*connection);
+    ASSERT_THAT(connection->QueryValue<int>(sql), IsOkAndHolds(1));
+    EXPECT_EQ(counter.Take(), HitsAndMisses(1, 0)) << sql;
+    ASSERT_OK_AND_ASSIGN(auto statement, connection->Prepare(sql));
+    EXPECT_EQ(statement->sql(), sql);
+  }
+}
+
+TEST(StatementCacheTest, TwoOfOneTextCanBeLentAtOnce) {
+  const ConnectionPtr connection = OpenInMemory();
+  {
+    ASSERT_OK_AND_ASSIGN(auto a, connection->Prepare("VALUES (1), (2)"));
+    ASSERT_THAT(a->Step(), IsOkAndHolds(true));
+    ASSERT_OK_AND_ASSIGN(auto b, connection->Prepare("VALUES (1), (2)"));
+    ASSERT_NE(a.get(), b.get());
+    ASSERT_THAT(b->Step(), IsOkAndHolds(true));
+    ASSERT_THAT(b->Step(), IsOkAndHolds(true));
+    EXPECT_EQ(a->Get<int>(0), 1);
+    EXPECT_EQ(b->Get<int>(0), 2);
+    EXPECT_EQ(connection->cache().lent(), 2u);
+  }
+  EXPECT_EQ(connection->cache().lent(), 0u);
+  Counter counter(*connection);
+  {
+    ASSERT_OK_AND_ASSIGN(auto a, connection->Prepare("VALUES (1), (2)"));
+    ASSERT_THAT(a->Step(), IsOkAndHolds(true));
+    EXPECT_EQ(a->Get<int>(0), 1) << "the one that was kept starts at its beginning";
+    ASSERT_OK_AND_ASSIGN(auto b, connection->Prepare("VALUES (1), (2)"));
+  }
+  EXPECT_EQ(counter.Take(), HitsAndMisses(1, 1)) << "one of the two is kept";
+}
+
+TEST(StatementCacheTest, TheLeastRecentlyUsedGoesFirst) {
+  // Room for some statements of this kind, not for all; by SQLite's own account of each.
+  const ConnectionPtr connection =
+      OpenOrDie({.path = SqliteConnection::InMemoryPath(), .statement_cache_bytes = 20'000});
+  const auto sql = [](int i) { return "SELECT 1 AS column_" + std::to_string(100 + i); };
+  const auto use = [&](int i) { EXPECT_OK(connection->Prepare(sql(i))); };
+  use(0);
+  for (int i = 1; i < 100; ++i) {
+    use(0);  // Stays in use all the time.
+    use(i);
+  }
+  Counter counter(*connection);
+  use(0);
+  EXPECT_EQ(counter.Take(), HitsAndMisses(1, 0));
+  use(99);
+  EXPECT_EQ(counter.Take(), HitsAndMisses(1, 0));
+  use(1);
+  EXPECT_EQ(counter.Take(), HitsAndMisses(0, 1)) << "a hundred statements fit in 20 kB?";
+}
+
+TEST(StatementCacheTest, ACacheWithoutRoomKeepsNothingAndStillWorks) {
+  const ConnectionPtr connection =
+      OpenOrDie({.path = SqliteConnection::InMemoryPath(), .statement_cache_bytes = 0});
+  Counter counter(*connection);
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(connection->QueryValue<int>("SELECT 1"), IsOkAndHolds(1));
+  EXPECT_EQ(counter.Take(), HitsAndMisses(0, 3));
+  EXPECT_EQ(connection->cache().lent(), 0u);
+}
+
+TEST(StatementCacheTest, ASchemaChangeIsNoticedByWhatIsCached) {
+  const ConnectionPtr connection = OpenInMemory();
+  ASSERT_OK(connection->ExecuteScript("CREATE TABLE t(a); INSERT INTO t VALUES (1)"));
+  const auto columns = [&] {
+    auto statement = connection->Prepare("SELECT * FROM t");
+    EXPECT_OK(statement);
+    EXPECT_THAT((*statement)->Step(), IsOkAndHolds(true));
+    return (*statement)->column_count();
+  };
+  EXPECT_EQ(columns(), 1);
+  ASSERT_OK(connection->Execute("ALTER TABLE t ADD COLUMN b DEFAULT 2"));
+  Counter counter(*connection);
+  EXPECT_EQ(columns(), 2);
+  EXPECT_EQ(counter.Take(), HitsAndMisses(1, 0));
+  ASSERT_OK(connection->Execute("DROP TABLE t"));
+  EXPECT_THAT(connection->QueryValue<int>("SELECT * FROM t"),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  ASSERT_OK(connection->ExecuteScript("CREATE TABLE t(x, y, z); INSERT INTO t VALUES (1, 2, 3)"));
+  EXPECT_EQ(columns(), 3);
+}
+
+TEST(StatementCacheTest, AFailedPrepareIsNotRemembered) {
+  const ConnectionPtr connection = OpenInMemory();
+  EXPECT_FALSE(connection->Prepare("SELECT a FROM t").ok());
+  ASSERT_OK(connection->Execute("CREATE TABLE t(a)"));
+  EXPECT_OK(connection->Prepare("SELECT a FROM t"));
+  EXPECT_EQ(connection->cache().lent(), 0u);
+}
+
+TEST(StatementCacheTest, AnAbandonedRowDoesNotHoldTheDatabase) {
+  const ConnectionPtr connection = OpenInMemory();
+  ASSERT_OK(connection->ExecuteScript("CREATE TABLE t(a); INSERT INTO t VALUES (1), (2)"));
+  {
+    ASSERT_OK_AND_ASSIGN(auto statement, connection->Prepare("SELECT a FROM t"));
+    ASSERT_THAT(statement->Step(), IsOkAndHolds(true));
+    EXPECT_FALSE(connection->Execute("DROP TABLE t").ok()) << "a row is being read";
+  }
+  EXPECT_OK(connection->Execute("DROP TABLE t"));
+}
+
+// Nobody's text may reach a statement that was prepared without asking the policy.
+TEST(StatementCacheTest, TrustedStatementsAreInACacheOfTheirOwn) {
+  const ConnectionPtr connection = OpenInMemory(Policy::kUnit);
+  { ASSERT_OK(connection->PrepareTrusted("CREATE TABLE t(a)")); }
+  EXPECT_THAT(connection->Prepare("CREATE TABLE t(a)"),
+              StatusIs(absl::StatusCode::kPermissionDenied));
+  ASSERT_OK_AND_ASSIGN(auto trusted, connection->PrepareTrusted("CREATE TABLE t(a)"));
+  EXPECT_OK(trusted->Run());
+}
+
+// Any order of taking and returning: each statement answers for its own text and parameters.
+TEST(StatementCacheTest, RandomUse) {
+  const ConnectionPtr connection =
+      OpenOrDie({.path = SqliteConnection::InMemoryPath(), .statement_cache_bytes = 15'000});
+  test::Random random;
+  struct Lent {
+    int text;
+    StatementPtr statement;
+  };
+  std::vector<Lent> lent;
+  for (int i = 0; i < 5000; ++i) {
+    if (lent.size() < 12 && !random.OneIn(3)) {
+      const int text = random.Uniform(0, 15);
+      ASSERT_OK_AND_ASSIGN(auto statement,
+                           connection->Prepare("SELECT ?1, " + std::to_string(text)));
+      if (!random.OneIn(4)) {
+        ASSERT_OK(statement->Bind(1, text));
+      }
+      lent.push_back({text, std::move(statement)});
+    } else if (!lent.empty()) {
+      const auto at = random.Uniform<std::size_t>(0, lent.size() - 1);
+      Lent& one = lent[at];
+      ASSERT_THAT(one.statement->Step(), IsOkAndHolds(true));
+      ASSERT_EQ(one.statement->Get<int>(1), one.text);
+      const auto bound = one.statement->Get<std::optional<int>>(0);
+      ASSERT_TRUE(!bound.has_value() || *bound == one.text) << "another user's parameter";
+      lent.erase(lent.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    ASSERT_EQ(connection->cache().lent(), lent.size());
+  }
+}
+
+}  // namespace
+}  // namespace vouch::storage
