@@ -430,7 +430,8 @@ def verify(database, options):
     owner = assign(ledger, tables, stores, explicit, {t.encode() for t in options.unreceipted})
     rows = check_rows(database, ledger, tables, owner, explicit)
     print(f"{len(ledger.leaves)} receipts, {ledger.writes} writes, {rows} rows agree")
-    print(f"ledger {show(ledger.id)} head {show(ledger.head)} tree {tree_head(ledger.leaves).hex()}")
+    tree = tree_head(ledger.leaves).hex()
+    print(f"ledger {show(ledger.id)} head {show(ledger.head)} tree {tree}")
     for store in sorted({store for store, _ in ledger.records} & explicit):
         print(f"store {show(store)}: custody only, it has no tables")
     for name, table in tables.items():
