@@ -72,7 +72,9 @@ absl::Status Engine::Migrate() {
   for (const MigrationSet& set : options_.migrations) sets.push_back(&set);
   for (const MigrationSet* set : sets) {
     Migrator migrator(*connection, *set,
-                      {.wall_clock = options_.wall_clock, .steady_clock = options_.steady_clock});
+                      {.lock_timeout = options_.busy_timeout,
+                       .wall_clock = options_.wall_clock,
+                       .steady_clock = options_.steady_clock});
     if (options_.migrate) {
       VOUCH_ASSIGN_OR_RETURN(const auto applied, migrator.Up());
       for (const auto& migration : applied) {
