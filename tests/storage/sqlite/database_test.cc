@@ -2,6 +2,7 @@
 
 #include "storage/sqlite/database.h"
 
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -236,8 +237,13 @@ TEST_F(DatabaseTest, AWriterWaitsForAnotherProcess) {
   Write(*database, "CREATE TABLE t(a)");
   PlainDatabase other(path_);
   ASSERT_EQ(other.Run("BEGIN IMMEDIATE"), SQLITE_OK);
-  std::thread writer([&] { Write(*database, "INSERT INTO t VALUES (1)"); });
-  while (database->stats().writer.leased == 0) std::this_thread::yield();
+  std::atomic<bool> written{false};
+  std::thread writer([&] {
+    Write(*database, "INSERT INTO t VALUES (1)");
+    written = true;
+  });
+  while (!written && database->stats().writer.leased == 0) std::this_thread::yield();
+  EXPECT_FALSE(written);
   ASSERT_EQ(other.Run("COMMIT"), SQLITE_OK);
   writer.join();
   EXPECT_EQ(Count(*database), 1);
