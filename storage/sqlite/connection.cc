@@ -164,6 +164,11 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(
   if (code != SQLITE_OK) {
     return SqliteError(connection->db_, code, absl::StrCat("open ", options.path));
   }
+  // SQLite opens a file that may not be written for reading instead.
+  if (connection->MayWrite() && sqlite3_db_readonly(connection->db_, "main") == 1) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("open ", options.path, ": the file may not be written"));
+  }
   const absl::Status status = connection->Initialize(created);
   if (!status.ok()) return Annotate(status, absl::StrCat("open ", options.path, ": "));
   return connection;
