@@ -60,7 +60,7 @@ class FileTest : public ::testing::Test {
 };
 
 TEST_F(FileTest, ANewFileIsItsOwnersUnderAnyUmask) {
-  for (const mode_t mask : {0000, 0022, 0077, 0277, 0777}) {
+  for (const mode_t mask : {0000U, 0022U, 0077U, 0277U, 0777U}) {
     const std::string path = directory_.File("mask" + std::to_string(mask));
     {
       const ScopedUmask scoped(mask);
