@@ -1,7 +1,9 @@
 #ifndef VOUCH_POOL_LEASE_H_
 #define VOUCH_POOL_LEASE_H_
 
+#include <atomic>
 #include <cassert>
+#include <memory>
 #include <utility>
 
 #include "pool/internal/platform.h"
@@ -14,13 +16,14 @@ class Pool;
 
 // A Lease is the right to use one pooled resource until it is released or destroyed.
 //
-// Thread safety: one thread at a time; may be moved to another thread and released there.
+// Thread safety: one thread at a time; may be moved to another thread and released there. A lease
+// that is to change threads should say so (AcquireOptions::transferable, MakeTransferable()).
 // Memory ordering: what one holder did to the resource before releasing it is visible to the next.
-// Ownership: the Pool must outlive its leases; ~Pool waits for them, so a thread that destroys a
-// pool whose lease it holds waits for ever. The resource belongs to the pool. Cost: release is one
-// compare-and-swap, and never blocks, unless the resource is closed by it (broken, too old, or the
-// pool is closed), which takes as long as destroying a Resource takes. If threads are waiting it
-// reads the clock and wakes at most one of them.
+// Ownership: the Pool must outlive its leases; ~Pool waits for them, and aborts the process if they
+// do not come back (PoolOptions::destroy_timeout). The resource belongs to the pool, until Detach().
+// Cost: release is one compare-and-swap, and never blocks, unless the resource is closed by it
+// (broken, too old, or the pool is closed), which takes as long as destroying a Resource takes. If
+// threads are waiting it reads the clock and wakes at most one of them.
 template <typename Resource, typename Platform = pool_internal::SystemPlatform>
 class [[nodiscard]] Lease {
  public:
@@ -59,10 +62,25 @@ class [[nodiscard]] Lease {
   // The resource is closed on release instead of being given to the next.
   void MarkBroken() { broken_ = true; }
 
+  // The lease may be released by another thread than acquired it: it is not held against this one
+  // when this one waits for another (AcquireOptions::transferable). REQUIRES: a resource.
+  void MakeTransferable() {
+    assert(slot_ != nullptr);
+    slot_->owner.store(0, std::memory_order_relaxed);
+  }
+
+  // Takes the resource out of the pool, which may open another in its place, and ends the lease.
+  // REQUIRES: a resource.
+  std::unique_ptr<Resource> Detach() {
+    assert(slot_ != nullptr);
+    return pool_->DetachFrom(*std::exchange(slot_, nullptr));
+  }
+
   // Gives the resource back now. Nothing happens if there is none.
   void Release() {
     Slot* const slot = std::exchange(slot_, nullptr);
     if (slot == nullptr) return;
+    slot->owner.store(0, std::memory_order_relaxed);
     // After success the pool may be destroyed at once: nothing of it may be touched.
     if (!broken_ && slot->word.TryPutBack(pool_internal::SlotState::kIdle)) [[likely]]
       return;

@@ -4,26 +4,37 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
-#include <string>
+#include <optional>
+#include <stop_token>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "pool/acquire_options.h"
 #include "pool/call_site.h"
+#include "pool/fork_guard.h"
+#include "pool/histogram.h"
+#include "pool/holder.h"
+#include "pool/internal/async_waiter.h"
+#include "pool/internal/caretaker.h"
 #include "pool/internal/handoff.h"
+#include "pool/internal/holder_of.h"
+#include "pool/internal/hook_scope.h"
 #include "pool/internal/keeper.h"
 #include "pool/internal/lifecycle.h"
 #include "pool/internal/messages.h"
 #include "pool/internal/platform.h"
+#include "pool/internal/resources.h"
 #include "pool/internal/thread_hint.h"
 #include "pool/lease.h"
 #include "pool/mutex.h"
+#include "pool/pool_hooks.h"
 #include "pool/pool_options.h"
 #include "pool/pool_stats.h"
 
@@ -42,68 +53,113 @@ namespace vouch::pool {
 //
 // Thread safety: every method from any thread at once; creation and destruction excepted.
 // Memory ordering: what a holder did to a resource before its release is visible to the next
-// holder; what the factory did, to the first. Ownership: the pool owns its resources and must
-// outlive its leases. ~Pool() is Close() without a deadline: it waits for the leases, and for
-// threads that are waiting in Acquire(), which leave with kFailedPrecondition. Calling Acquire()
-// once destruction has begun is a mistake. The factory is called from threads that acquire and from
-// the pool's own, several at once; it must not acquire from this pool. Cost: Acquire and release of
-// an idle resource are one compare-and-swap each, mostly on a cache line of this thread's own: no
-// lock, no allocation, no system call, no clock. One thread is started if the options leave
-// something to keep (min, a timeout or a lifetime).
+// holder; what the factory did, to the first.
+// Ownership: the pool owns its resources and must outlive its leases. ~Pool() closes it and waits
+// for the leases, and for threads that are waiting in Acquire(), which leave with
+// kFailedPrecondition; after PoolOptions::destroy_timeout it names the holders on the standard error
+// stream and aborts the process. Calling Acquire() once destruction has begun is a mistake. The
+// factory and the hooks are called from threads that acquire and from the pool's own, several at
+// once.
+// Fork: a pool belongs to the process that made it. In a forked child every call is refused with
+// kFailedPrecondition, and ~Pool() leaks the resources instead of closing them.
+// Cost: Acquire and release of an idle resource are one compare-and-swap each, mostly on a cache
+// line of this thread's own: no lock, no allocation, no system call, no clock (but for one in 256,
+// which is timed). One thread is started if the options leave something to keep (min, a timeout, a
+// lifetime) or an asynchronous acquire has a deadline.
 //
 // Fairness: who waits is served first in, first out. For the first millisecond of its wait the
 // oldest waiter competes with threads that come by, which keeps resources busy while it wakes up;
 // after that a released resource is handed to it and nobody can come in between.
 //
-// Invariants (1 to 6 of internal/handoff.h, from which these follow):
-// 1. At most `max` resources exist, and each has at most one holder.
-// 2. No resource released after a waiter's first millisecond goes to a younger waiter or a
-// newcomer.
+// Invariants (1 to 7 of internal/handoff.h, from which these follow):
+// 1. At most `max` resources exist, and each has at most one holder. (After a Resize() to less, as
+//    soon as the surplus has been released.)
+// 2. No resource released after a waiter's first millisecond goes to a younger waiter or a newcomer.
 // 3. A waiter never sleeps beside an available resource with nobody on the way to wake it.
 // 4. An acquire that times out at the instant it is given a resource returns the resource.
-// 5. After Close() has returned OK there is no resource and no lease, and will be none.
+// 5. After failures, broken leases and timeouts, whatever their order, there are `min` resources
+//    again as soon as the factory makes them.
+// 6. After Close() has returned OK there is no resource and no lease, and will be none.
 //
 // Linearization: Acquire and TryAcquire at the CAS that takes the slot, or, when it is handed over,
-// at the releaser's CAS on the waiter's cell; a timeout at the CAS that cancels the waiter; release
-// at the CAS that puts the slot back or hands it over; Close, as far as newcomers see it, at the
-// store of `closed`. A TryAcquire that fails saw every slot unavailable at some moment of the call,
-// not all at the same one.
+// at the releaser's CAS on the waiter's cell; a timeout, a stop or a cancelled asynchronous acquire
+// at the CAS that cancels the waiter; release and Detach at the CAS that puts the slot back or hands
+// it over; Close, Suspend, Resume and Resize, as far as newcomers see them, at the store of the
+// gate. A TryAcquire that fails saw every slot unavailable at some moment of the call, not all at
+// the same one.
 //
 // Errors; messages begin with the operation and the pool's name, and carry the numbers:
-//   kDeadlineExceeded    none in time: shed load. Names the call sites of the holders.
-//   kResourceExhausted   TryAcquire: none available. Acquire: the line is full, nobody waited:
-//   shed. kFailedPrecondition  the pool is closed. kInvalidArgument     bad options (Create). the
-//   factory's own    it failed: "acquire NAME: open failed: …". kInternal if it threw, or returned
-//                        null. Exceptions of the factory do not leave the pool.
+//   kDeadlineExceeded    none in time: shed load. Names the holders, for how long they have held,
+//                        and the likely cause.
+//   kResourceExhausted   TryAcquire: none available. Acquire: the line is full, or the wait would be
+//                        hopeless (PoolOptions::refuse_hopeless_waits); nobody waited: shed load.
+//   kCancelled           the caller's stop token.
+//   kFailedPrecondition  the pool is closed; or the acquire is a mistake: every lease is held by a
+//                        thread that waits for another, this one among them; it was made inside a
+//                        hook of the pool; the process has forked.
+//   kInvalidArgument     bad options (Create, Resize).
+//   the factory's own    it failed: "acquire NAME: open failed: …". kInternal if it threw, or
+//                        returned null. Exceptions of the factory and of hooks do not leave the pool.
 template <typename Resource, typename Platform = pool_internal::SystemPlatform>
 class Pool {
  public:
   using Factory = std::function<absl::StatusOr<std::unique_ptr<Resource>>()>;
+  using Hooks = PoolHooks<Resource>;
+  using LeaseType = Lease<Resource, Platform>;
 
   // Opens `min` resources, one after the other; returns the first error, then with nothing left
   // open.
-  static absl::StatusOr<std::unique_ptr<Pool>> Create(PoolOptions options, Factory factory);
+  static absl::StatusOr<std::unique_ptr<Pool>> Create(PoolOptions options, Factory factory,
+                                                      Hooks hooks = {});
 
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
   // Takes a resource: an idle one, else opens one if there are less than `max`, else waits. Waits
-  // at most options().acquire_timeout, or `timeout`; zero or less does not wait and ends with
-  // kDeadlineExceeded. The time the factory takes is not bounded by the timeout.
-  absl::StatusOr<Lease<Resource, Platform>> Acquire(CallSite site = CallSite::Current());
-  absl::StatusOr<Lease<Resource, Platform>> Acquire(absl::Duration timeout,
-                                                    CallSite site = CallSite::Current());
+  // at most options().acquire_timeout, or `timeout`, or until `deadline`; zero or less does not wait
+  // and ends with kDeadlineExceeded. The time the factory takes is not bounded by the timeout.
+  absl::StatusOr<LeaseType> Acquire(CallSite site = CallSite::Current());
+  absl::StatusOr<LeaseType> Acquire(absl::Duration timeout, CallSite site = CallSite::Current());
+  absl::StatusOr<LeaseType> Acquire(absl::Time deadline, CallSite site = CallSite::Current());
+  absl::StatusOr<LeaseType> Acquire(const AcquireOptions& options,
+                                    CallSite site = CallSite::Current());
 
   // The same without ever waiting for another thread: kResourceExhausted if none is available. May
   // open a resource.
-  absl::StatusOr<Lease<Resource, Platform>> TryAcquire(CallSite site = CallSite::Current());
+  absl::StatusOr<LeaseType> TryAcquire(CallSite site = CallSite::Current());
+
+  // Runs a closure some time later, on a thread of its choice. Must not throw. One that runs it at
+  // once is allowed; then `done` may run inside AcquireAsync() or inside somebody's release.
+  using Executor = std::function<void(absl::AnyInvocable<void() &&>)>;
+  using AsyncDone = absl::AnyInvocable<void(absl::StatusOr<LeaseType>) &&>;
+
+  // Acquires without a thread that waits: has the executor run `done` with the lease or the error,
+  // once. Stands in the same line as everybody, but never competes: it is handed its slot. The lease
+  // has no owner thread (AcquireOptions::transferable). options.stop ends the wait with kCancelled.
+  // If the executor drops the closure, the resource goes back and `done` is destroyed uncalled. For
+  // coroutines see acquire_awaiter.h.
+  void AcquireAsync(Executor executor, AsyncDone done, const AcquireOptions& options = {},
+                    CallSite site = CallSite::Current());
+
+  // Lends nothing until Resume(): newcomers wait, and TryAcquire is refused; leases that are out stay
+  // valid. What is released is kept. Idempotent, both. To see all of them in, wait until
+  // stats().leased is 0.
+  void Suspend();
+  void Resume();
+
+  // Changes PoolOptions::min and max from now on. What is more is closed as it is released or at
+  // once. kInvalidArgument as for the options.
+  absl::Status Resize(int min, int max);
 
   // Closes the pool: newcomers and waiters get kFailedPrecondition, idle resources are closed,
   // leased ones when they are released. Waits for that until `drain` has passed, then returns
-  // kDeadlineExceeded with the number of leases still out and their call sites; the pool stays
+  // kDeadlineExceeded with the number of leases still out and their holders; the pool stays
   // closed and Close() may be called again to wait on. Idempotent, from any thread.
   absl::Status Close(absl::Duration drain);
+
+  // Who holds leases, oldest first.
+  std::vector<Holder> holders() const;
 
   PoolStats stats() const;
   const PoolOptions& options() const { return options_; }
@@ -111,76 +167,92 @@ class Pool {
  private:
   friend class Lease<Resource, Platform>;
 
-  using LeaseType = Lease<Resource, Platform>;
   using Handoff = pool_internal::Handoff<Resource, Platform>;
   using Slot = typename Handoff::SlotType;
   using SlotState = pool_internal::SlotState;
+  using End = typename Handoff::End;
+  using Waiter = pool_internal::AsyncWaiter<Handoff, Platform>;
+  using ThreadHint = pool_internal::ThreadHint;
   template <typename T>
   using Atomic = typename Platform::template Atomic<T>;
 
-  Pool(PoolOptions options, Factory factory);
+  // One acquire on its way.
+  struct Request {
+    CallSite site;
+    absl::Duration timeout;
+    int64_t deadline_ns = kUnknown;  // known once the clock has been read
+    uint32_t owner = 0;              // the lease's
+    const char* label = nullptr;
+    std::stop_token stop = {};
 
-  uint32_t capacity() const { return handoff_.slots().size(); }
-  static int64_t DeadlineAfter(absl::Duration timeout);
+    static constexpr int64_t kUnknown = INT64_MIN;
+  };
 
-  // Acquiring.
-  Slot& HintedSlot() { return handoff_.slots()[pool_internal::ThreadHint::Get(id_, capacity())]; }
+  Pool(PoolOptions options, Factory factory, Hooks hooks);
+
+  // Acquiring
   LeaseType MakeLease(Slot& slot, CallSite site);
-  absl::StatusOr<LeaseType> AcquireSlow(absl::Duration timeout, CallSite site);
-  absl::StatusOr<LeaseType> Occupy(uint32_t index, CallSite site);
-  absl::Status Refused(typename Handoff::End end, absl::Duration timeout);
-  absl::Status NoneAvailable();
-  pool_internal::Situation Now() const;
-
-  // Resources. All by the slot's owner.
-  absl::Status Open(Slot& slot, const char* operation);
-  absl::StatusOr<std::unique_ptr<Resource>> CallFactory();
-  void CloseResource(Slot& slot, Atomic<uint64_t>* counter);
-  int size() const { return size_.load(std::memory_order_relaxed); }
+  Request RequestFor(const AcquireOptions& options, CallSite site) const;
+  absl::Status CheckCaller(CallSite site) const;
+  absl::StatusOr<LeaseType> AcquireSlow(Request request);
+  typename Handoff::Result TakeOrWait(Request* request, int64_t* waited_until);
+  typename Handoff::Result Wait(const Request& request, uint32_t start);
+  bool IsHopeless(const Request& request) const;
+  std::optional<absl::StatusOr<LeaseType>> Occupy(uint32_t index, const Request& request,
+                                                  int64_t waited_until);
+  std::optional<absl::Status> MakeReady(Slot& slot, uint32_t index, const Request& request);
+  absl::Status OpenFor(Slot& slot, uint32_t index, const Request& request);
+  void DiscardUnfit(Slot& slot);
+  absl::Status Refused(End end, const Request& request);
+  void StartAsync(Executor executor, AsyncDone done, Request request);
 
   // Releasing: what a lease could not do with one CAS.
   void ReleaseSlow(Slot& slot, bool broken);
+  std::unique_ptr<Resource> DetachFrom(Slot& slot);
+  bool CloseIfUnfit(Slot& slot, bool broken);
+  void RecordHold(const Slot& slot);
 
-  // Keeping. On the keeper's thread.
+  // Keeping
   bool HasSomethingToKeep() const;
+  void StartKeeper();
   int64_t KeeperPass();
-  int64_t KeepSlot(uint32_t index, int64_t now);
-  pool_internal::SlotView ViewOf(uint32_t index, int64_t now);
-  bool CloseIdleSlot(uint32_t index, Atomic<uint64_t>* counter);
-  void Refill(uint32_t index, int64_t now);
+  static pool_internal::LifecycleLimits LimitsOf(const PoolOptions& options, const Hooks& hooks);
+
+  static int64_t DeadlineAfter(absl::Duration timeout);
+  pool_internal::Situation Now() const;
+  static void Count(Atomic<uint64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
+  static uint64_t Read(const Atomic<uint64_t>& counter) {
+    return counter.load(std::memory_order_relaxed);
+  }
 
   // Constant after construction
   const PoolOptions options_;
-  const Factory factory_;
   const uint64_t id_;
-  const pool_internal::LifecycleLimits limits_;
+  const ForkGuard fork_guard_;
+  const int64_t created_at_;
 
-  // Synchronizes itself
+  // Synchronize themselves
+  pool_internal::Resources<Resource, Platform> resources_;
   Handoff handoff_;
+  pool_internal::AsyncDeadlines async_deadlines_;
+  Histogram waits_;
+  Histogram holds_;
 
-  // Counters: written on slow paths, read by stats(). Relaxed and advisory. size_ also tells the
-  // keeper whether there are more than `min`: a stale value delays a refill until the next nudge,
-  // which whoever changes size_ downwards sends afterwards.
-  Atomic<int> size_{0};
+  // min_: Written by Resize, read by the keeper, which is nudged afterwards.
+  // mean_hold_ns_: a moving average, for refuse_hopeless_waits. A lost update is harmless.
+  // The others are counters. All relaxed.
+  Atomic<int> min_;
+  Atomic<int64_t> mean_hold_ns_{0};
   Atomic<uint64_t> timed_out_{0};
+  Atomic<uint64_t> stopped_{0};
   Atomic<uint64_t> refused_{0};
-  Atomic<uint64_t> opened_{0};
-  Atomic<uint64_t> open_failures_{0};
-  Atomic<uint64_t> closed_idle_{0};
-  Atomic<uint64_t> closed_lifetime_{0};
-  Atomic<uint64_t> closed_broken_{0};
+  Atomic<uint64_t> deadlocks_{0};
 
-  mutable Mutex mutex_;
-  std::string last_open_error_ ABSL_GUARDED_BY(mutex_);
+  // Held while the gate is changed: one at a time.
+  Mutex gate_mutex_;
 
   // Used by the keeper's thread only
-  struct LastSeen {
-    uint64_t uses = UINT64_MAX;
-    int64_t since = 0;
-  };
-  std::vector<LastSeen> last_seen_;
-  int failures_in_a_row_ = 0;
-  int64_t open_not_before_ = 0;
+  pool_internal::Caretaker<Resource, Platform> caretaker_;
 
   // Last: its thread uses everything above.
   pool_internal::Keeper<Platform> keeper_;
@@ -190,41 +262,56 @@ class Pool {
 
 template <typename Resource, typename Platform>
 absl::StatusOr<std::unique_ptr<Pool<Resource, Platform>>> Pool<Resource, Platform>::Create(
-    PoolOptions options, Factory factory) {
+    PoolOptions options, Factory factory, Hooks hooks) {
   absl::Status valid = options.Validate();
   if (valid.ok() && factory == nullptr) {
     valid = absl::InvalidArgumentError(
         absl::StrCat("pool options of ", options.name, ": the factory is null"));
   }
   if (!valid.ok()) return valid;
-  std::unique_ptr<Pool> pool(new Pool(std::move(options), std::move(factory)));
+  std::unique_ptr<Pool> pool(new Pool(std::move(options), std::move(factory), std::move(hooks)));
+  const typename Handoff::Visit visit(&pool->handoff_);
   for (int i = 0; i < pool->options_.min; ++i) {
     const auto index = static_cast<uint32_t>(i);
     Slot& slot = pool->handoff_.slots()[index];
     slot.word.TryTake(SlotState::kEmpty);  // nobody else is here yet
-    absl::Status opened = pool->Open(slot, "create");
-    pool->handoff_.Put(index);
+    absl::Status opened = pool->resources_.Open(slot, "create", pool->options_.open_attempts,
+                                                pool_internal::kForever);
+    pool->handoff_.PutSlow(index);
     if (!opened.ok()) return opened;
   }
-  if (pool->HasSomethingToKeep()) {
-    pool->keeper_.Start([raw = pool.get()] { return raw->KeeperPass(); });
-  }
+  if (pool->HasSomethingToKeep()) pool->StartKeeper();
   return pool;
 }
 
 template <typename Resource, typename Platform>
-Pool<Resource, Platform>::Pool(PoolOptions options, Factory factory)
+Pool<Resource, Platform>::Pool(PoolOptions options, Factory factory, Hooks hooks)
     : options_(std::move(options)),
-      factory_(std::move(factory)),
-      id_(pool_internal::ThreadHint::NewPoolId()),
-      limits_{options_.min, pool_internal::NanosOf(options_.idle_timeout),
-              pool_internal::NanosOf(options_.max_lifetime), options_.lifetime_jitter},
-      handoff_(static_cast<uint32_t>(options_.max), static_cast<uint64_t>(options_.max_waiters)),
-      last_seen_(static_cast<size_t>(options_.max)) {}
+      id_(ThreadHint::NewPoolId()),
+      created_at_(Platform::Now()),
+      resources_(options_.name, id_, std::move(factory), std::move(hooks)),
+      handoff_({.capacity = static_cast<uint32_t>(options_.max),
+                .reserve = PoolOptions::kMaxCapacity,
+                .max_waiters = static_cast<uint64_t>(options_.max_waiters),
+                .max_opens = static_cast<uint32_t>(options_.max_concurrent_opens),
+                .watched = resources_.watches_leases()},
+               [this](Slot& slot, bool pool_closed) {
+                 resources_.Close(slot,
+                                  pool_closed ? CloseReason::kShutdown : CloseReason::kResize);
+               }),
+      min_(options_.min),
+      caretaker_(LimitsOf(options_, resources_.hooks()), &handoff_, &resources_) {}
 
 template <typename Resource, typename Platform>
 Pool<Resource, Platform>::~Pool() {
-  Close(absl::InfiniteDuration()).IgnoreError();
+  if (fork_guard_.forked()) {
+    // The resources and the thread are the parent's.
+    keeper_.Abandon();
+    for (uint32_t i = 0; i < handoff_.slots().size(); ++i) handoff_.slots()[i].resource.release();
+    return;
+  }
+  const absl::Status closed = Close(options_.destroy_timeout);
+  if (!closed.ok()) pool_internal::AbortDestruction(closed);
   keeper_.Join();
   handoff_.AwaitVisitors();
 }
@@ -233,90 +320,298 @@ Pool<Resource, Platform>::~Pool() {
 
 template <typename Resource, typename Platform>
 absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::Acquire(CallSite site) {
-  Slot& slot = HintedSlot();
-  if (slot.word.TryLease()) [[likely]]
-    return MakeLease(slot, site);
-  return AcquireSlow(options_.acquire_timeout, site);
+  return Acquire(options_.acquire_timeout, site);
 }
 
+// The fast way is for a thread that has a hint, which it has only where neither a fork nor a hook of
+// this pool stands in the way (thread_hint.h).
 template <typename Resource, typename Platform>
 absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::Acquire(absl::Duration timeout,
                                                                             CallSite site) {
-  Slot& slot = HintedSlot();
-  if (slot.word.TryLease()) [[likely]]
-    return MakeLease(slot, site);
-  return AcquireSlow(timeout, site);
+  const uint32_t hint = ThreadHint::Find(id_);
+  if (hint != ThreadHint::kNone) [[likely]] {
+    Slot& slot = handoff_.slots()[hint];
+    if (slot.word.TryLease()) [[likely]]
+      return MakeLease(slot, site);
+  }
+  return AcquireSlow({.site = site, .timeout = timeout, .owner = ThreadHint::Self()});
+}
+
+template <typename Resource, typename Platform>
+absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::Acquire(absl::Time deadline,
+                                                                            CallSite site) {
+  return Acquire(AcquireOptions{.deadline = deadline}, site);
+}
+
+template <typename Resource, typename Platform>
+absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::Acquire(
+    const AcquireOptions& options, CallSite site) {
+  return AcquireSlow(RequestFor(options, site));
 }
 
 template <typename Resource, typename Platform>
 absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::TryAcquire(CallSite site) {
-  const uint32_t index = handoff_.slots().TryTake(pool_internal::ThreadHint::Get(id_, capacity()));
-  if (index != Handoff::kNone) return Occupy(index, site);
-  return NoneAvailable();
+  absl::Status allowed = CheckCaller(site);
+  if (!allowed.ok()) return allowed;
+  const typename Handoff::Visit visit(&handoff_);
+  const Request request{.site = site, .timeout = {}, .owner = ThreadHint::Self()};
+  for (;;) {
+    const uint32_t index =
+        handoff_.TryTake(ThreadHint::Start(id_, std::max(handoff_.gate().limit(), 1u)));
+    if (index == Handoff::kNone) break;
+    std::optional<absl::StatusOr<LeaseType>> lease = Occupy(index, request, 0);
+    if (lease.has_value()) return *std::move(lease);
+  }
+  if (handoff_.gate().closed()) return pool_internal::ClosedError(options_.name);
+  Count(refused_);
+  return pool_internal::NoneAvailableError(Now());
+}
+
+template <typename Resource, typename Platform>
+typename Pool<Resource, Platform>::Request Pool<Resource, Platform>::RequestFor(
+    const AcquireOptions& options, CallSite site) const {
+  Request request{.site = site,
+                  .timeout = options.timeout.value_or(options_.acquire_timeout),
+                  .owner = options.transferable ? 0 : ThreadHint::Self(),
+                  .label = options.label,
+                  .stop = options.stop};
+  if (options.deadline != absl::InfiniteFuture()) {
+    request.timeout = std::min(request.timeout, options.deadline - absl::Now());
+  }
+  return request;
 }
 
 template <typename Resource, typename Platform>
 Lease<Resource, Platform> Pool<Resource, Platform>::MakeLease(Slot& slot, CallSite site) {
-  slot.NoteLease(site);
+  if (slot.NoteLease(site, ThreadHint::KnownSelf())) [[unlikely]] {
+    slot.NoteTime(Platform::Now(), Slot::kSampleEvery);
+    slot.word.Want();  // so that its release comes by RecordHold()
+  }
   return LeaseType(this, &slot);
+}
+
+template <typename Resource, typename Platform>
+absl::Status Pool<Resource, Platform>::CheckCaller(CallSite site) const {
+  if (fork_guard_.forked()) return pool_internal::ForkedError("acquire", options_.name);
+  const char* const hook = pool_internal::HookScope::Inside(id_);
+  if (hook != nullptr) return pool_internal::InsideHookError(options_.name, hook, site);
+  return absl::OkStatus();
 }
 
 // The hinted slot was not idle: look at the others, then wait.
 template <typename Resource, typename Platform>
-absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::AcquireSlow(
-    absl::Duration timeout, CallSite site) {
-  const uint32_t start = pool_internal::ThreadHint::Get(id_, capacity());
-  const uint32_t index = handoff_.slots().TryTake(start);
-  if (index != Handoff::kNone) return Occupy(index, site);
+absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::AcquireSlow(Request request) {
+  absl::Status allowed = CheckCaller(request.site);
+  if (!allowed.ok()) return allowed;
   const typename Handoff::Visit visit(&handoff_);
-  typename Handoff::Result result{Handoff::End::kTimedOut, Handoff::kNone};
-  if (handoff_.closed()) {
-    result.end = Handoff::End::kClosed;
-  } else if (timeout > absl::ZeroDuration()) {
-    result = handoff_.Wait(start, DeadlineAfter(timeout));
+  for (;;) {
+    int64_t waited_until = 0;
+    const typename Handoff::Result result = TakeOrWait(&request, &waited_until);
+    if (result.end != End::kTaken) return Refused(result.end, request);
+    std::optional<absl::StatusOr<LeaseType>> lease = Occupy(result.slot, request, waited_until);
+    if (lease.has_value()) return *std::move(lease);
   }
-  if (result.end == Handoff::End::kTaken) return Occupy(result.slot, site);
-  return Refused(result.end, timeout);
 }
 
-// Makes a lease of a slot just taken, opening the resource if there is none.
+// Sets *waited_until if it stood in the line.
 template <typename Resource, typename Platform>
-absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::Occupy(uint32_t index,
-                                                                           CallSite site) {
+typename Pool<Resource, Platform>::Handoff::Result Pool<Resource, Platform>::TakeOrWait(
+    Request* request, int64_t* waited_until) {
+  const pool_internal::Gate gate = handoff_.gate();
+  const uint32_t start = ThreadHint::Start(id_, std::max(gate.limit(), 1u));
+  uint32_t slot = handoff_.TryTake(start);
+  if (slot != Handoff::kNone) return {End::kTaken, slot};
+  if (gate.closed()) return {End::kClosed, Handoff::kNone};
+  if (request->timeout <= absl::ZeroDuration()) return {End::kTimedOut, Handoff::kNone};
+  slot = handoff_.TakeSoon(start);
+  if (slot != Handoff::kNone) return {End::kTaken, slot};
+  if (request->deadline_ns == Request::kUnknown) {
+    request->deadline_ns = DeadlineAfter(request->timeout);
+  }
+  if (IsHopeless(*request)) return {End::kHopeless, Handoff::kNone};
+  const int64_t began = Platform::Now();
+  for (uint32_t i = 0; i < handoff_.slots().size(); ++i) handoff_.slots()[i].NoteSeen(began);
+  const typename Handoff::Result result = Wait(*request, start);
+  *waited_until = Platform::Now();
+  waits_.Add(*waited_until - began);
+  return result;
+}
+
+template <typename Resource, typename Platform>
+typename Pool<Resource, Platform>::Handoff::Result Pool<Resource, Platform>::Wait(
+    const Request& request, uint32_t start) {
+  typename Handoff::WaitRequest wait{
+      .start = start, .deadline_ns = request.deadline_ns, .thread = ThreadHint::Self()};
+  if (!request.stop.stop_possible()) return handoff_.Wait(wait);
+
+  // The stop callback sets the flag and has the waiter look at it.
+  Atomic<bool> stopped{false};
+  wait.interrupted = &stopped;
+  const auto on_stop = [&](typename Handoff::Ticket ticket) {
+    stopped.store(true, std::memory_order_seq_cst);
+    handoff_.Interrupt(ticket);
+  };
+  std::optional<std::stop_callback<std::function<void()>>> callback;
+  return handoff_.Wait(wait, [&](typename Handoff::Ticket ticket) {
+    callback.emplace(request.stop, [on_stop, ticket] { on_stop(ticket); });
+  });
+}
+
+template <typename Resource, typename Platform>
+bool Pool<Resource, Platform>::IsHopeless(const Request& request) const {
+  if (!options_.refuse_hopeless_waits) return false;
+  return pool_internal::PredictWait(
+             handoff_.waiting(), static_cast<int>(handoff_.gate().limit()),
+             absl::Nanoseconds(mean_hold_ns_.load(std::memory_order_relaxed))) > request.timeout;
+}
+
+// Makes a lease of a slot just taken. Nothing if the slot had to be given up and the caller has to
+// take another. REQUIRES: a Visit.
+template <typename Resource, typename Platform>
+std::optional<absl::StatusOr<Lease<Resource, Platform>>> Pool<Resource, Platform>::Occupy(
+    uint32_t index, const Request& request, int64_t waited_until) {
   Slot& slot = handoff_.slots()[index];
-  if (slot.resource == nullptr) {
-    const typename Handoff::Visit visit(&handoff_);
-    absl::Status opened = Open(slot, "acquire");
-    if (!opened.ok()) {
-      handoff_.Put(index);  // a waiter gets its chance
-      return opened;
+  std::optional<absl::Status> ready = MakeReady(slot, index, request);
+  if (!ready.has_value()) return std::nullopt;
+  if (!ready->ok()) return *std::move(ready);
+  ThreadHint::Set(id_, index);
+  LeaseType lease = MakeLease(slot, request.site);
+  slot.owner.store(request.owner, std::memory_order_relaxed);
+  if (request.label != nullptr) slot.NoteLabel(request.label);
+  if (waited_until != 0) {
+    slot.NoteTime(waited_until, 1);
+    slot.word.Want();  // so that its release comes by RecordHold()
+  }
+  return lease;
+}
+
+// Sees to it that there is a resource fit to be lent. After anything but OK the slot is given up.
+template <typename Resource, typename Platform>
+std::optional<absl::Status> Pool<Resource, Platform>::MakeReady(Slot& slot, uint32_t index,
+                                                                const Request& request) {
+  if (slot.resource == nullptr) return OpenFor(slot, index, request);
+  DiscardUnfit(slot);
+  if (slot.resource != nullptr) return absl::OkStatus();
+  if (handoff_.TryBeginOpen()) return OpenFor(slot, index, request);
+  // Enough are being opened already. Theirs, or somebody's release, may be had sooner.
+  handoff_.PutSlow(index);
+  keeper_.Nudge();
+  return std::nullopt;
+}
+
+// Closes the resource if it is due for validation and invalid, or if before_lend refuses it.
+template <typename Resource, typename Platform>
+void Pool<Resource, Platform>::DiscardUnfit(Slot& slot) {
+  const bool due =
+      slot.due_use.load(std::memory_order_relaxed) == slot.uses.load(std::memory_order_relaxed);
+  if (due) {
+    keeper_.Nudge();  // it sleeps while every idle slot is marked
+    if (!resources_.Validate(*slot.resource).ok()) {
+      return resources_.Close(slot, CloseReason::kInvalid);
     }
-    keeper_.Nudge();
   }
-  pool_internal::ThreadHint::Set(id_, index);
-  return MakeLease(slot, site);
+  if (!resources_.BeforeLend(*slot.resource).ok()) {
+    resources_.Close(slot, CloseReason::kRejected);
+  }
+}
+
+// Opens a resource in a slot that was taken empty, or for which there is a permit. Gives both up
+// after a failure, else the permit only.
+template <typename Resource, typename Platform>
+absl::Status Pool<Resource, Platform>::OpenFor(Slot& slot, uint32_t index, const Request& request) {
+  slot.holder_file.store(request.site.file, std::memory_order_relaxed);
+  slot.holder_line.store(request.site.line, std::memory_order_relaxed);
+  const int64_t deadline_ns = request.deadline_ns == Request::kUnknown
+                                  ? DeadlineAfter(request.timeout)
+                                  : request.deadline_ns;
+  absl::Status opened = resources_.Open(slot, "acquire", options_.open_attempts, deadline_ns);
+  if (opened.ok()) {
+    opened = resources_.BeforeLend(*slot.resource);
+    if (!opened.ok()) resources_.Close(slot, CloseReason::kRejected);
+  }
+  if (opened.ok()) {
+    handoff_.FinishOpen();
+  } else {
+    handoff_.PutOpened(index);  // a waiter gets its chance
+  }
+  keeper_.Nudge();
+  return opened;
 }
 
 template <typename Resource, typename Platform>
-absl::Status Pool<Resource, Platform>::Refused(typename Handoff::End end, absl::Duration timeout) {
+absl::Status Pool<Resource, Platform>::Refused(End end, const Request& request) {
   switch (end) {
-    case Handoff::End::kClosed:
+    case End::kClosed:
       return pool_internal::ClosedError(options_.name);
-    case Handoff::End::kLineFull:
-      refused_.fetch_add(1, std::memory_order_relaxed);
+    case End::kLineFull:
+      Count(refused_);
       return pool_internal::LineFullError(Now(), options_.max_waiters);
-    default:
-      timed_out_.fetch_add(1, std::memory_order_relaxed);
-      return pool_internal::TimeoutError(Now(), timeout);
+    case End::kHopeless:
+      Count(refused_);
+      return pool_internal::HopelessError(
+          Now(),
+          pool_internal::PredictWait(
+              handoff_.waiting(), static_cast<int>(handoff_.gate().limit()),
+              absl::Nanoseconds(mean_hold_ns_.load(std::memory_order_relaxed))),
+          request.timeout);
+    case End::kDeadlock:
+      Count(deadlocks_);
+      return pool_internal::DeadlockError(Now(), request.site);
+    case End::kStopped:
+      Count(stopped_);
+      return pool_internal::StoppedError(Now());
+    case End::kTaken:  // not refused
+    case End::kTimedOut:
+      break;
   }
+  Count(timed_out_);
+  return pool_internal::TimeoutError(Now(), request.timeout);
 }
 
 template <typename Resource, typename Platform>
-absl::Status Pool<Resource, Platform>::NoneAvailable() {
+void Pool<Resource, Platform>::AcquireAsync(Executor executor, AsyncDone done,
+                                            const AcquireOptions& options, CallSite site) {
+  Request request = RequestFor(options, site);
+  request.owner = 0;
+  absl::Status allowed = CheckCaller(site);
+  if (!allowed.ok()) {
+    executor([done = std::move(done), allowed = std::move(allowed)]() mutable {
+      std::move(done)(std::move(allowed));
+    });
+    return;
+  }
+  StartAsync(std::move(executor), std::move(done), std::move(request));
+}
+
+// Takes a slot or stands in the line, then makes a lease of the slot on the executor.
+template <typename Resource, typename Platform>
+void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Request request) {
+  using OwnedSlot = pool_internal::OwnedSlot<Handoff>;
   const typename Handoff::Visit visit(&handoff_);
-  if (handoff_.closed()) return pool_internal::ClosedError(options_.name);
-  refused_.fetch_add(1, std::memory_order_relaxed);
-  return pool_internal::NoneAvailableError(Now());
+  if (request.deadline_ns == Request::kUnknown) {
+    request.deadline_ns = DeadlineAfter(request.timeout);
+  }
+  auto occupy = [this, executor, request,
+                 done = std::move(done)](absl::StatusOr<OwnedSlot> slot) mutable {
+    if (!slot.ok()) return std::move(done)(slot.status());
+    const typename Handoff::Visit occupying(&handoff_);
+    std::optional<absl::StatusOr<LeaseType>> lease = Occupy(slot->Take(), request, 0);
+    if (lease.has_value()) return std::move(done)(*std::move(lease));
+    StartAsync(std::move(executor), std::move(done), std::move(request));
+  };
+  const uint32_t start = ThreadHint::Start(id_, std::max(handoff_.gate().limit(), 1u));
+  const uint32_t taken = handoff_.TryTake(start);
+  if (taken != Handoff::kNone) {
+    executor([occupy = std::move(occupy), slot = OwnedSlot(&handoff_, taken)]() mutable {
+      occupy(std::move(slot));
+    });
+    return;
+  }
+  if (request.deadline_ns != pool_internal::kForever) StartKeeper();
+  const auto waiter = std::make_shared<Waiter>(typename Waiter::Parts{
+      &handoff_, &async_deadlines_, [this] { keeper_.Nudge(); }, std::move(executor),
+      [this, request](End end) { return Refused(end, request); }, std::move(occupy)});
+  waiter->Start(start, request.deadline_ns, request.stop);
 }
 
 template <typename Resource, typename Platform>
@@ -326,91 +621,101 @@ int64_t Pool<Resource, Platform>::DeadlineAfter(absl::Duration timeout) {
   return pool_internal::SaturatingAdd(Platform::Now(), std::max<int64_t>(length, 0));
 }
 
-// What an error message tells about the pool. Read one after the other, not at one moment.
-template <typename Resource, typename Platform>
-pool_internal::Situation Pool<Resource, Platform>::Now() const {
-  pool_internal::Situation situation;
-  situation.name = options_.name;
-  situation.capacity = options_.max;
-  situation.waiting = handoff_.waiting();
-  for (uint32_t i = 0; i < capacity(); ++i) {
-    const Slot& slot = handoff_.slots()[i];
-    const SlotState state = slot.word.Glance();
-    if (state != SlotState::kLeased && state != SlotState::kReserved) continue;
-    ++situation.leased;
-    if (state == SlotState::kReserved) continue;  // the keeper's: no call site
-    const char* const file = slot.holder_file.load(std::memory_order_relaxed);
-    if (file == nullptr) continue;  // never leased: its first resource is being opened
-    situation.holders.push_back({file, slot.holder_line.load(std::memory_order_relaxed)});
-  }
-  MutexLock lock(&mutex_);
-  situation.last_open_error = last_open_error_;
-  return situation;
-}
-
-// Resources
-
-template <typename Resource, typename Platform>
-absl::Status Pool<Resource, Platform>::Open(Slot& slot, const char* operation) {
-  absl::StatusOr<std::unique_ptr<Resource>> resource = CallFactory();
-  if (!resource.ok()) {
-    open_failures_.fetch_add(1, std::memory_order_relaxed);
-    MutexLock lock(&mutex_);
-    last_open_error_ = std::string(resource.status().message());
-    return pool_internal::OpenError(operation, options_.name, resource.status());
-  }
-  slot.resource = *std::move(resource);
-  slot.opened_at.store(std::max<int64_t>(Platform::Now(), 1), std::memory_order_relaxed);
-  size_.fetch_add(1, std::memory_order_relaxed);
-  opened_.fetch_add(1, std::memory_order_relaxed);
-  return absl::OkStatus();
-}
-
-template <typename Resource, typename Platform>
-absl::StatusOr<std::unique_ptr<Resource>> Pool<Resource, Platform>::CallFactory() {
-  try {
-    absl::StatusOr<std::unique_ptr<Resource>> resource = factory_();
-    if (resource.ok() && *resource == nullptr) {
-      return absl::InternalError("the factory returned null");
-    }
-    return resource;
-  } catch (const std::exception& exception) {
-    return absl::InternalError(absl::StrCat("the factory threw: ", exception.what()));
-  } catch (...) {
-    return absl::InternalError("the factory threw something that is no std::exception");
-  }
-}
-
-template <typename Resource, typename Platform>
-void Pool<Resource, Platform>::CloseResource(Slot& slot, Atomic<uint64_t>* counter) {
-  slot.resource.reset();
-  slot.opened_at.store(0, std::memory_order_relaxed);
-  size_.fetch_sub(1, std::memory_order_relaxed);
-  counter->fetch_add(1, std::memory_order_relaxed);
-}
-
 // Releasing
 
 template <typename Resource, typename Platform>
 void Pool<Resource, Platform>::ReleaseSlow(Slot& slot, bool broken) {
+  if (fork_guard_.forked()) return;  // the slot is the parent's
   const typename Handoff::Visit visit(&handoff_);
-  const uint32_t index = handoff_.slots().IndexOf(slot);
+  RecordHold(slot);
+  const bool closed = CloseIfUnfit(slot, broken);
+  handoff_.PutSlow(handoff_.slots().IndexOf(slot));
+  if (closed) keeper_.Nudge();  // there may be less than `min` now
+}
+
+template <typename Resource, typename Platform>
+std::unique_ptr<Resource> Pool<Resource, Platform>::DetachFrom(Slot& slot) {
+  if (fork_guard_.forked()) return std::move(slot.resource);
+  const typename Handoff::Visit visit(&handoff_);
+  RecordHold(slot);
+  slot.owner.store(0, std::memory_order_relaxed);
+  std::unique_ptr<Resource> resource = resources_.Detach(slot);
+  handoff_.PutSlow(handoff_.slots().IndexOf(slot));
+  keeper_.Nudge();
+  return resource;
+}
+
+// Closes the resource of a lease that ends if nobody else should have it.
+template <typename Resource, typename Platform>
+bool Pool<Resource, Platform>::CloseIfUnfit(Slot& slot, bool broken) {
   const bool expired = slot.expired.load(std::memory_order_relaxed) ==
                        slot.opened_at.load(std::memory_order_relaxed);
-  if (broken || expired) {
-    CloseResource(slot, broken ? &closed_broken_ : &closed_lifetime_);
-    handoff_.Put(index);
-    keeper_.Nudge();  // there may be less than `min` now
-  } else {
-    handoff_.PutSlow(index);
+  if (broken) {
+    resources_.Close(slot, CloseReason::kBroken);
+  } else if (!resources_.AfterReturn(*slot.resource).ok()) {
+    resources_.Close(slot, CloseReason::kRejected);
+  } else if (expired) {
+    resources_.Close(slot, CloseReason::kLifetime);
   }
+  return slot.resource == nullptr;
+}
+
+template <typename Resource, typename Platform>
+void Pool<Resource, Platform>::RecordHold(const Slot& slot) {
+  if (slot.timed_use.load(std::memory_order_relaxed) != slot.uses.load(std::memory_order_relaxed)) {
+    return;
+  }
+  const int64_t held = Platform::Now() - slot.leased_at.load(std::memory_order_relaxed);
+  holds_.Add(held, slot.timed_weight.load(std::memory_order_relaxed));
+  const int64_t mean = mean_hold_ns_.load(std::memory_order_relaxed);
+  mean_hold_ns_.store(mean == 0 ? held : mean + (held - mean) / 8, std::memory_order_relaxed);
+}
+
+// The gate
+
+template <typename Resource, typename Platform>
+void Pool<Resource, Platform>::Suspend() {
+  const typename Handoff::Visit visit(&handoff_);
+  MutexLock lock(&gate_mutex_);
+  handoff_.Suspend();
+}
+
+template <typename Resource, typename Platform>
+void Pool<Resource, Platform>::Resume() {
+  {
+    const typename Handoff::Visit visit(&handoff_);
+    MutexLock lock(&gate_mutex_);
+    handoff_.Resume();
+  }
+  keeper_.Nudge();
+}
+
+template <typename Resource, typename Platform>
+absl::Status Pool<Resource, Platform>::Resize(int min, int max) {
+  if (fork_guard_.forked()) return pool_internal::ForkedError("resize", options_.name);
+  absl::Status valid = options_.ValidateSizes(min, max);
+  if (!valid.ok()) return valid;
+  {
+    const typename Handoff::Visit visit(&handoff_);
+    MutexLock lock(&gate_mutex_);
+    min_.store(min, std::memory_order_relaxed);
+    handoff_.Resize(static_cast<uint32_t>(max));
+  }
+  if (HasSomethingToKeep()) StartKeeper();
+  keeper_.Nudge();
+  return absl::OkStatus();
 }
 
 template <typename Resource, typename Platform>
 absl::Status Pool<Resource, Platform>::Close(absl::Duration drain) {
+  if (fork_guard_.forked()) return pool_internal::ForkedError("close", options_.name);
   const int64_t deadline = DeadlineAfter(drain);
   keeper_.Stop();
-  handoff_.Close();
+  {
+    const typename Handoff::Visit visit(&handoff_);
+    MutexLock lock(&gate_mutex_);
+    handoff_.Close();
+  }
   if (handoff_.AwaitRetired(deadline)) return absl::OkStatus();
   return pool_internal::DrainError(Now(), drain);
 }
@@ -418,110 +723,120 @@ absl::Status Pool<Resource, Platform>::Close(absl::Duration drain) {
 // Keeping
 
 template <typename Resource, typename Platform>
+pool_internal::LifecycleLimits Pool<Resource, Platform>::LimitsOf(const PoolOptions& options,
+                                                                  const Hooks& hooks) {
+  const bool validates = hooks.validate != nullptr;
+  const auto if_validates = [validates](absl::Duration length) {
+    return validates ? pool_internal::NanosOf(length) : pool_internal::kForever;
+  };
+  return {.min = options.min,
+          .idle_timeout_ns = pool_internal::NanosOf(options.idle_timeout),
+          .max_lifetime_ns = pool_internal::NanosOf(options.max_lifetime),
+          .lifetime_jitter = options.lifetime_jitter,
+          .validate_after_idle_ns = if_validates(options.validate_after_idle),
+          .keepalive_ns = if_validates(options.keepalive_interval),
+          .leak_threshold_ns = pool_internal::NanosOf(options.leak_threshold)};
+}
+
+template <typename Resource, typename Platform>
 bool Pool<Resource, Platform>::HasSomethingToKeep() const {
-  const bool shrinks =
-      options_.max > options_.min && limits_.idle_timeout_ns != pool_internal::kForever;
-  return options_.min > 0 || shrinks || limits_.max_lifetime_ns != pool_internal::kForever;
+  const int min = min_.load(std::memory_order_relaxed);
+  const bool shrinks = static_cast<int>(handoff_.gate().limit()) > min &&
+                       options_.idle_timeout != absl::InfiniteDuration();
+  const bool validates = resources_.hooks().validate != nullptr;
+  return min > 0 || shrinks || validates || options_.max_lifetime != absl::InfiniteDuration() ||
+         options_.leak_threshold != absl::InfiniteDuration();
+}
+
+template <typename Resource, typename Platform>
+void Pool<Resource, Platform>::StartKeeper() {
+  keeper_.Start([this] { return KeeperPass(); });
 }
 
 template <typename Resource, typename Platform>
 int64_t Pool<Resource, Platform>::KeeperPass() {
+  const int64_t next =
+      caretaker_.Pass(min_.load(std::memory_order_relaxed), [this] { return keeper_.stopped(); });
+  return std::min(next, async_deadlines_.Expire(Platform::Now()));
+}
+
+// Telling
+
+template <typename Resource, typename Platform>
+std::vector<Holder> Pool<Resource, Platform>::holders() const {
   const int64_t now = Platform::Now();
-  int64_t next = pool_internal::kForever;
-  for (uint32_t i = 0; i < capacity() && !keeper_.stopped(); ++i) {
-    next = std::min(next, KeepSlot(i, now));
+  std::vector<Holder> holders;
+  for (uint32_t i = 0; i < handoff_.slots().size(); ++i) {
+    const Slot& slot = handoff_.slots()[i];
+    if (slot.word.Glance() != SlotState::kLeased) continue;
+    Holder holder = pool_internal::HolderOf(slot, now);
+    if (*holder.site.file != '\0') holders.push_back(std::move(holder));
   }
-  return next;
+  std::stable_sort(holders.begin(), holders.end(),
+                   [](const Holder& a, const Holder& b) { return a.age > b.age; });
+  return holders;
 }
 
-// Does what is due for a slot; returns when to look again.
+// What an error message tells about the pool. Read one after the other, not at one moment.
 template <typename Resource, typename Platform>
-int64_t Pool<Resource, Platform>::KeepSlot(uint32_t index, int64_t now) {
-  using pool_internal::LifecycleAction;
-  Slot& slot = handoff_.slots()[index];
-  const pool_internal::SlotView view = ViewOf(index, now);
-  const pool_internal::LifecycleDecision decision =
-      pool_internal::DecideLifecycle(view, now, size(), open_not_before_, limits_);
-  switch (decision.action) {
-    case LifecycleAction::kNone:
-      return decision.next_look;
-    case LifecycleAction::kOpen:
-      Refill(index, now);
-      break;
-    case LifecycleAction::kCloseIdle:
-      CloseIdleSlot(index, &closed_idle_);
-      break;
-    case LifecycleAction::kCloseLifetime:
-      CloseIdleSlot(index, &closed_lifetime_);
-      break;
-    case LifecycleAction::kExpireOnRelease:
-      slot.expired.store(view.opened_at, std::memory_order_relaxed);  // published by Want
-      slot.word.Want();
-      return decision.next_look;
+pool_internal::Situation Pool<Resource, Platform>::Now() const {
+  pool_internal::Situation situation;
+  const pool_internal::Gate gate = handoff_.gate();
+  situation.name = options_.name;
+  situation.capacity = static_cast<int>(gate.limit());
+  situation.suspended = gate.suspended();
+  situation.waiting = handoff_.waiting();
+  situation.opening = handoff_.opening();
+  for (uint32_t i = 0; i < handoff_.slots().size(); ++i) {
+    const SlotState state = handoff_.slots()[i].word.Glance();
+    if (state == SlotState::kLeased || state == SlotState::kReserved) ++situation.leased;
   }
-  return now;  // something changed: look at all of them again
-}
-
-// What there is to know of a slot without owning it.
-template <typename Resource, typename Platform>
-pool_internal::SlotView Pool<Resource, Platform>::ViewOf(uint32_t index, int64_t now) {
-  const Slot& slot = handoff_.slots()[index];
-  LastSeen& seen = last_seen_[index];
-  const SlotState state = slot.word.Glance();
-  const uint64_t uses = slot.uses.load(std::memory_order_relaxed);
-  if (uses != seen.uses || state != SlotState::kIdle) seen = {uses, now};
-  return {state, slot.opened_at.load(std::memory_order_relaxed), seen.since, index};
-}
-
-// Closes the resource of a slot that is still idle and still unused since the keeper's last look.
-template <typename Resource, typename Platform>
-bool Pool<Resource, Platform>::CloseIdleSlot(uint32_t index, Atomic<uint64_t>* counter) {
-  Slot& slot = handoff_.slots()[index];
-  if (!slot.word.TryReserve(SlotState::kIdle)) return false;
-  const bool unused = slot.uses.load(std::memory_order_relaxed) == last_seen_[index].uses;
-  if (unused) CloseResource(slot, counter);
-  slot.word.Unreserve();
-  handoff_.Put(index);
-  return unused;
-}
-
-template <typename Resource, typename Platform>
-void Pool<Resource, Platform>::Refill(uint32_t index, int64_t now) {
-  Slot& slot = handoff_.slots()[index];
-  if (!slot.word.TryReserve(SlotState::kEmpty)) return;
-  if (Open(slot, "refill").ok()) {
-    failures_in_a_row_ = 0;
-  } else {
-    open_not_before_ =
-        pool_internal::SaturatingAdd(now, pool_internal::OpenBackoff(++failures_in_a_row_));
-  }
-  slot.word.Unreserve();
-  handoff_.Put(index);
+  situation.holders = holders();
+  situation.last_open_error = resources_.last_open_error();
+  return situation;
 }
 
 template <typename Resource, typename Platform>
 PoolStats Pool<Resource, Platform>::stats() const {
   PoolStats stats;
-  stats.capacity = options_.max;
-  for (uint32_t i = 0; i < capacity(); ++i) {
+  const pool_internal::Gate gate = handoff_.gate();
+  stats.min = min_.load(std::memory_order_relaxed);
+  stats.capacity = static_cast<int>(gate.limit());
+  stats.suspended = gate.suspended();
+  for (uint32_t i = 0; i < handoff_.slots().size(); ++i) {
     const Slot& slot = handoff_.slots()[i];
     const SlotState state = slot.word.Glance();
     stats.idle += state == SlotState::kIdle ? 1 : 0;
     stats.leased += state == SlotState::kLeased ? 1 : 0;
-    stats.acquired += slot.uses.load(std::memory_order_relaxed);
+    stats.acquired += Read(slot.uses);
   }
+  stats.size = resources_.size();
+  stats.opening = handoff_.opening();
   stats.waiting = handoff_.waiting();
   stats.waited = handoff_.waited();
   stats.handed_off = handoff_.handed_off();
-  stats.timed_out = timed_out_.load(std::memory_order_relaxed);
-  stats.refused = refused_.load(std::memory_order_relaxed);
-  stats.opened = opened_.load(std::memory_order_relaxed);
-  stats.open_failures = open_failures_.load(std::memory_order_relaxed);
-  stats.closed.idle = closed_idle_.load(std::memory_order_relaxed);
-  stats.closed.lifetime = closed_lifetime_.load(std::memory_order_relaxed);
-  stats.closed.broken = closed_broken_.load(std::memory_order_relaxed);
-  stats.closed.shutdown = handoff_.closed_at_shutdown();
-  stats.size = size() - static_cast<int>(stats.closed.shutdown);
+  stats.timed_out = Read(timed_out_);
+  stats.stopped = Read(stopped_);
+  stats.refused = Read(refused_);
+  stats.deadlocks = Read(deadlocks_);
+  stats.opened = resources_.opened();
+  stats.open_failures = resources_.open_failures();
+  stats.validation_failures = resources_.validation_failures();
+  stats.detached = resources_.detached();
+  stats.leaks = resources_.leaks();
+  stats.closed = {
+      resources_.closed(CloseReason::kIdle),     resources_.closed(CloseReason::kLifetime),
+      resources_.closed(CloseReason::kBroken),   resources_.closed(CloseReason::kInvalid),
+      resources_.closed(CloseReason::kRejected), resources_.closed(CloseReason::kResize),
+      resources_.closed(CloseReason::kShutdown)};
+  stats.wait = waits_.Read();
+  stats.hold = holds_.Read();
+  const double slot_seconds =
+      absl::ToDoubleSeconds(absl::Nanoseconds(Platform::Now() - created_at_)) *
+      std::max(stats.capacity, 1);
+  if (slot_seconds > 0) {
+    stats.utilisation = std::min(absl::ToDoubleSeconds(stats.hold.sum) / slot_seconds, 1.0);
+  }
   return stats;
 }
 

@@ -17,7 +17,7 @@ struct PoolOptions {
   std::string name = "pool";
 
   // At most `max` resources exist at once. `min` are opened by Create() and kept ready.
-  // 0 <= min <= max, 1 <= max <= kMaxCapacity.
+  // 0 <= min <= max, 1 <= max <= kMaxCapacity. Pool::Resize() changes both.
   int min = 2;
   int max = 8;
 
@@ -36,6 +36,35 @@ struct PoolOptions {
   // that resources opened together do not end together. In [0, 1).
   double lifetime_jitter = 0.025;
 
+  // A resource that was not used for this long is validated before it is lent; noticed up to an
+  // eighth late. Means nothing without PoolHooks::validate. Positive; infinite: never.
+  absl::Duration validate_after_idle = absl::Milliseconds(500);
+
+  // An idle resource is validated every so often, in the background. Means nothing without
+  // PoolHooks::validate. Positive; infinite: never.
+  absl::Duration keepalive_interval = absl::InfiniteDuration();
+
+  // So many resources are opened at once; who would open one more waits for those, or for a release.
+  // At least 1.
+  int max_concurrent_opens = 4;
+
+  // An open that fails with kUnavailable is tried so many times, 100 ms, 200 ms, … apart, as long as
+  // the acquire's timeout allows. The thread that refills the pool to `min` never gives up, but
+  // tries every 30 s in the end. At least 1.
+  int open_attempts = 3;
+
+  // A lease that is out for longer is reported once, to PoolHooks::on_leak and in the stats; noticed
+  // up to an eighth late. Positive; infinite: never.
+  absl::Duration leak_threshold = absl::InfiniteDuration();
+
+  // Refuses an acquire with kResourceExhausted at once, instead of kDeadlineExceeded in the end, when
+  // those before it, at the average time resources are held, would keep it longer than its timeout.
+  bool refuse_hopeless_waits = false;
+
+  // How long ~Pool waits for leases that are out. Then it says who holds them and aborts the
+  // process. Not negative; infinite: it waits for ever.
+  absl::Duration destroy_timeout = absl::Seconds(60);
+
   // Places in the line. An acquire that would be one more is refused at once, which bounds memory
   // and the time the last in the line waits. 0: nobody ever waits. A place whose waiter has given
   // up is free again once everybody before it has been served.
@@ -46,6 +75,9 @@ struct PoolOptions {
 
   // kInvalidArgument naming the first bad field and its value.
   absl::Status Validate() const;
+
+  // The same for these in place of `min` and `max`.
+  absl::Status ValidateSizes(int new_min, int new_max) const;
 };
 
 }  // namespace vouch::pool

@@ -3,32 +3,58 @@
 
 #include <cstdint>
 
+#include "pool/histogram.h"
+
 namespace vouch::pool {
 
 // What a Pool is doing and has done. Each number was true at some moment of the call, not all at
 // the same one; they are for people and dashboards and decide nothing.
+//
+// A release of an idle slot costs the pool one counter, kept in the slot; the rest is counted where
+// threads wait anyway.
 struct PoolStats {
   // Now.
-  int capacity = 0;  // PoolOptions::max
-  int size = 0;      // resources open
-  int idle = 0;      // open and available
-  int leased = 0;    // slots owned by somebody, who may still be opening the resource
-  int waiting = 0;   // threads in the line
+  int min = 0;             // PoolOptions::min, or what Resize() made of it
+  int capacity = 0;        // PoolOptions::max, or what Resize() made of it
+  int size = 0;            // resources open
+  int idle = 0;            // open and available
+  int leased = 0;          // slots owned by somebody, who may still be opening the resource
+  int opening = 0;         // resources being opened
+  int waiting = 0;         // acquires in the line
+  bool suspended = false;  // Suspend() without Resume()
 
   // Since the pool was created.
-  uint64_t acquired = 0;       // leases given out
-  uint64_t waited = 0;         // acquires that stood in the line
-  uint64_t handed_off = 0;     // slots given directly to a waiter
-  uint64_t timed_out = 0;      // acquires that ended with kDeadlineExceeded
-  uint64_t refused = 0;        // acquires that ended with kResourceExhausted
-  uint64_t opened = 0;         // resources opened
-  uint64_t open_failures = 0;  // times the factory failed
+  uint64_t acquired = 0;             // leases given out
+  uint64_t waited = 0;               // acquires that stood in the line
+  uint64_t handed_off = 0;           // slots given directly to a waiter
+  uint64_t timed_out = 0;            // acquires that ended with kDeadlineExceeded
+  uint64_t stopped = 0;              // … with kCancelled
+  uint64_t refused = 0;              // … with kResourceExhausted
+  uint64_t deadlocks = 0;            // … refused because they would have waited for ever
+  uint64_t opened = 0;               // resources opened
+  uint64_t open_failures = 0;        // times the factory failed
+  uint64_t validation_failures = 0;  // times PoolHooks::validate failed
+  uint64_t detached = 0;             // Lease::Detach()
+  uint64_t leaks = 0;                // leases out for longer than PoolOptions::leak_threshold
   struct Closed {
     uint64_t idle = 0;      // unused for idle_timeout
     uint64_t lifetime = 0;  // older than max_lifetime
     uint64_t broken = 0;    // Lease::MarkBroken()
+    uint64_t invalid = 0;   // PoolHooks::validate failed
+    uint64_t rejected = 0;  // another hook refused it
+    uint64_t resize = 0;    // Resize() made the pool smaller
     uint64_t shutdown = 0;  // Close()
   } closed;                 // resources closed, and why
+
+  // How long acquires stood in the line; those that did not are not in it.
+  Distribution wait;
+
+  // How long leases were held: every one that was waited for, and one in 256 of the others, which
+  // counts for all of them.
+  Distribution hold;
+
+  // The part of the time, from 0 to 1, that a slot was leased on average. Follows from `hold`.
+  double utilisation = 0;
 };
 
 }  // namespace vouch::pool

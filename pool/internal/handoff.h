@@ -5,7 +5,10 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <utility>
 
+#include "pool/internal/gate.h"
 #include "pool/internal/platform.h"
 #include "pool/internal/slots.h"
 #include "pool/internal/wait_queue.h"
@@ -15,31 +18,36 @@ namespace vouch::pool::pool_internal {
 // Handoff brings slots and waiters together: it is the part of the pool in which threads meet. It
 // knows nothing of how resources are opened; a slot it gives out may be empty.
 //
-// Thread safety: any thread.
+// Thread safety: any thread; Close, Suspend, Resume and Resize one at a time.
 // Ownership: taking a slot makes the caller its owner; Put() ends that.
-// Cost: TryTakeFast and a Put that nobody waits for are one CAS each: no lock, no allocation, no
-// system call, no clock. The rest reads the clock once and makes at most one system call.
+// Cost: SlotWord::TryLease and a TryPutBack that nobody waits for are one CAS each: no lock, no
+// allocation, no system call, no clock. The rest reads the clock once and makes at most one system
+// call, but for a few sched_yield before a thread stands in the line.
 //
-// Terms. A *waiter* is a thread with a ticket of the queue, until it cancels it or takes its grant.
-// It is *marked* on a slot once it has set kWanted there. A slot is *available* if idle or empty. A
-// *patient* waiter has waited less than kPatience. A *wake* is in flight while the oldest waiter's
-// cell is kWoken.
+// Terms. A *waiter* is a thread (or a listener) with a ticket of the queue, until it cancels it or
+// takes its grant. It is *marked* on a slot once it has set kWanted there. A *permit* is the right to
+// open a resource; there are max_opens. A slot is *available* if it is idle, or if it is empty and a
+// permit is free. A *patient* waiter is a thread that has waited less than kPatience. A *wake* is in
+// flight while the oldest waiter's cell is kWoken.
 //
 // Invariants:
 // 1. A slot has one owner or none; no function drops a slot it owns. (No lost and no doubled
 //    resource.)
 // 2. For each slot and each marked waiter: kWanted is set, or the slot's owner is about to look at
-// the
-//    queue (between C and D below).
+//    the queue (between C and D below).
 // 3. When all threads are asleep or outside: an available slot and a sleeping waiter do not exist
 //    beside each other. While they do, some thread is on its way: a releaser that has put a slot
 //    back and has not looked yet, a waiter that is awake, or a leaver before its PassWake.
-// 4. No slot released after a waiter's patience goes to a younger one: Put grants it.
+// 4. No slot put back after a waiter's patience goes to a younger one: PutOne grants it. (An empty
+//    slot for which there is no permit is the exception: it waits for the permit.)
 // 5. A waiter that gives up never loses a slot granted to it: Cancel fails, and it takes the slot.
-// 6. Once closed, every slot that is put back is retired, and every waiter leaves.
+// 6. When all threads are asleep or outside, every slot without an owner rests where the gate wants
+//    it (Gate::VerdictOn). Once closed, every waiter leaves.
+// 7. Whoever takes an empty slot, or is granted one, holds a permit; FinishOpen() gives it back.
+//    Permits held are openers_, at most max_opens.
 //
-// Why 3 holds. A slot becomes available in PutSlow only (or in TryPutBack, when nobody is marked).
-// The releaser and any waiter it might miss meet in one of three ways:
+// Why 3 holds. A slot becomes available in PutOne only (or in TryPutBack, when nobody is marked).
+// The releaser and any waiter it might miss meet in one of these ways:
 //
 //  [wanted] the waiter is still entering:
 //
@@ -70,22 +78,40 @@ namespace vouch::pool::pool_internal {
 //    leaver wakes the next waiter for the slot. Releases during a wake rely on L2. When the cell
 //    becomes kGranted while it is kWoken or not yet published, it is the granter that does L2.
 //
-// C, D: a releaser that finds the queue empty clears kWanted (C), looks at the queue again (D), and
-// sets it again if somebody is there; only then does it try to put the slot back, which fails if
-// kWanted has been set since. A waiter marked before C entered before C, so D sees it.
+//  [permit] the slot is empty and all permits are taken:
 //
-// in_flight_: threads inside a function that may touch this object when they own no slot (any
-// more).
+//      releaser, or waiter                   opener
+//      R1 slot := empty, or                  P1 openers_ := openers_ - 1   (seq_cst)
+//         cell := kWaiting       (seq_cst)
+//      R2 read openers_          (seq_cst)   P2 PassWake: read every slot, then the cell (seq_cst)
+//
+//    Either R2 follows P1 and sees a permit, or P2 follows R1 and sees the slot and the waiter.
+//
+// Why 6 holds. [gate]
+//
+//      owner                                 whoever changes the gate
+//      O1 slot := where the old gate         G1 gate := new                (seq_cst)
+//         wants it               (seq_cst)   G2 mark every slot (kWanted), then read it
+//      O2 read the gate again    (seq_cst)      and move it              (seq_cst)
+//
+//    Either O2 follows G1 and the owner moves the slot itself, or G2 follows O1 and sees it. The
+//    fast TryPutBack has no O2, but it fails once the slot is marked.
+//
+// C, D: a releaser that finds the queue empty clears kWanted (C), looks at the queue and the gate
+// again (D), and sets it again if somebody is there; only then does it try to put the slot back,
+// which fails if kWanted has been set since. A waiter marked before C entered before C, so D sees it.
+//
+// in_flight_: threads inside a function that may touch this object when they own no slot (any more).
 //   Raised while the caller owns a slot or is a waiter to be, lowered as the last access. ~Pool
 //   waits until it is 0. Written by: Visit. Read by: AwaitVisitors. Orders: raising is relaxed:
 //   whoever sees the slot retired or the waiter gone sees it raised, by [slot-handover] or [grant].
 //   Lowering is release, the read acquire: the memory is freed after the last access.
-// closed_: set once by Close. Read by releasers and waiters.
-//   Orders: seq_cst, in four pairs with Close: "closed_ := true; mark all slots; look at slots and
-//   queue" against "put back or enqueue; read closed_".
-// retired_: slots retired; Close parks on it. Release/acquire: what last owners did is visible to
-// who
-//   sees all retired.
+// gate_: written by Close, Suspend, Resume, Resize, one at a time. Read by releasers and waiters.
+//   Orders: seq_cst: [gate], and for waiters "gate_ := closed; look at the queue" against "enqueue;
+//   read gate_".
+// openers_: permits taken. Written by TryBeginOpen, FinishOpen, TryTake. Orders: seq_cst: [permit].
+// live_: slots that are not retired; Close parks on it. Release/acquire: what last owners did is
+//   visible to who sees none.
 // Counters are relaxed and advisory: they never decide anything.
 template <typename Resource, typename Platform>
 class Handoff {
@@ -93,14 +119,45 @@ class Handoff {
   using SlotsType = Slots<Resource, Platform>;
   using SlotType = typename SlotsType::SlotType;
   using Queue = WaitQueue<Platform>;
+  using Listener = typename Queue::Listener;
+  using Ticket = typename Queue::Ticket;
 
   static constexpr uint32_t kNone = SlotsType::kNone;
+  // What a waiter is granted when the pool is closed.
+  static constexpr uint32_t kClosedGrant = Queue::kMaxGrant;
 
   // How long the oldest waiter has to compete for slots before it is handed one. Competing is
   // better for throughput: the slot is in use while the waiter wakes up.
   static constexpr int64_t kPatienceNs = 1'000'000;
 
-  Handoff(uint32_t capacity, uint64_t max_waiters) : slots_(capacity), queue_(max_waiters) {}
+  // Before a thread stands in the line it lets others run so many times. If they hold their slots
+  // for moments and have merely lost the processor, one of these is enough, and nobody sleeps.
+  static constexpr int kYields = 8;
+
+  struct Limits {
+    uint32_t capacity = 1;  // slots in use at first
+    uint32_t reserve = 1;   // slots there can ever be
+    uint64_t max_waiters = 0;
+    uint32_t max_opens = 1;  // permits
+    bool watched = false;    // no slot ever loses kWanted: every lease and release is slow
+  };
+  // Closes the resource of a slot that is being retired. Called by the slot's owner.
+  using CloseResource = std::function<void(SlotType&, bool pool_closed)>;
+
+  Handoff(const Limits& limits, CloseResource close_resource)
+      : max_opens_(limits.max_opens),
+        watched_(limits.watched),
+        close_resource_(std::move(close_resource)),
+        slots_(limits.capacity, limits.reserve),
+        queue_(limits.max_waiters),
+        gate_(Gate::Open(limits.capacity).word()),
+        live_(limits.capacity) {
+    for (uint32_t i = 0; i < limits.capacity; ++i) {
+      slots_[i].word.TryTake(SlotState::kRetired);
+      if (!watched_) slots_[i].word.Unwant();
+      slots_[i].word.PutBack(SlotState::kEmpty);
+    }
+  }
 
   SlotsType& slots() { return slots_; }
   const SlotsType& slots() const { return slots_; }
@@ -124,41 +181,139 @@ class Handoff {
     while (in_flight_.load(std::memory_order_acquire) != 0) Platform::Yield();
   }
 
-  enum class End { kTaken, kTimedOut, kClosed, kLineFull };
+  // Taking
+
+  // Takes an available slot: an idle one, or if there is none an empty one with a permit. kNone if
+  // every slot was seen unavailable, each at its own moment. Linearizes at the CAS that takes it.
+  uint32_t TryTake(uint32_t start) {
+    for (;;) {
+      const uint32_t idle = slots_.TryTake(SlotState::kIdle, start);
+      if (idle != kNone) return idle;
+      if (!slots_.Any(SlotState::kEmpty) || !TryBeginOpen()) return kNone;
+      const uint32_t empty = slots_.TryTake(SlotState::kEmpty, start);
+      if (empty != kNone) return empty;
+      // [permit] P1. Whoever put an empty slot back while the permit was taken relies on the next
+      // turn of this loop, which is its P2: it takes the slot itself.
+      openers_.fetch_sub(1, std::memory_order_seq_cst);
+    }
+  }
+
+  // The keeper's: takes this slot if it is empty and there is a permit.
+  bool TryReserveEmpty(uint32_t index) {
+    if (slots_[index].word.Peek() != SlotState::kEmpty || !TryBeginOpen()) return false;
+    if (slots_[index].word.TryReserve(SlotState::kEmpty)) return true;
+    FinishOpen();
+    return false;
+  }
+
+  // Owner of an emptied slot: takes a permit to fill it again. False if there is none.
+  bool TryBeginOpen() {
+    uint32_t openers = openers_.load(std::memory_order_seq_cst);  // [permit] R2
+    while (openers < max_opens_) {
+      if (openers_.compare_exchange_strong(openers, openers + 1, std::memory_order_seq_cst,
+                                           std::memory_order_seq_cst)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // Gives the permit back. REQUIRES: a Visit.
+  void FinishOpen() {
+    openers_.fetch_sub(1, std::memory_order_seq_cst);  // [permit] P1
+    PutAll(PassWake());                                // [permit] P2
+  }
+
+  // Waiting
+
+  // kHopeless is the pool's.
+  enum class End { kTaken, kTimedOut, kClosed, kLineFull, kStopped, kDeadlock, kHopeless };
   struct Result {
     End end;
     uint32_t slot;  // kTaken: the caller owns it
   };
+  struct WaitRequest {
+    uint32_t start = 0;
+    int64_t deadline_ns = kForever;
+    uint32_t thread = 0;                                                    // 0: owns nothing
+    const typename Platform::template Atomic<bool>* interrupted = nullptr;  // null: never
+  };
 
-  // Stands in the line until there is a slot. REQUIRES: a Visit.
-  Result Wait(uint32_t start, int64_t deadline_ns) {
-    typename Queue::Ticket ticket;
-    if (closed()) return {End::kClosed, kNone};
+  // Lets others run for a moment and tries again. kNone if that was of no use.
+  uint32_t TakeSoon(uint32_t start) {
+    for (int i = 0; i < kYields; ++i) {
+      Platform::Yield();
+      const uint32_t slot = TryTake(start);
+      if (slot != kNone) return slot;
+    }
+    return kNone;
+  }
+
+  // Stands in the line until there is a slot. `on_ticket` is called with the ticket before anything
+  // can be granted to it, for Interrupt(). REQUIRES: a Visit.
+  template <typename OnTicket>
+  Result Wait(const WaitRequest& request, const OnTicket& on_ticket) {
+    Ticket ticket;
+    if (gate().closed()) return {End::kClosed, kNone};
     if (!queue_.Enqueue(&ticket)) return {End::kLineFull, kNone};
     waited_.fetch_add(1, std::memory_order_relaxed);
-    if (!queue_.Publish(ticket, Platform::Now())) return Granted(ticket);
+    on_ticket(ticket);
+    if (!queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})) return Granted(ticket);
     waiting_.fetch_add(1, std::memory_order_relaxed);
-    const Result result = WaitPublished(ticket, start, deadline_ns);
+    const Result result = WaitPublished(ticket, request);
     waiting_.fetch_sub(1, std::memory_order_relaxed);
     return result;
   }
+  Result Wait(const WaitRequest& request) {
+    return Wait(request, [](Ticket) {});
+  }
+
+  // Has the waiter look at its WaitRequest::interrupted.
+  void Interrupt(Ticket ticket) { queue_.Interrupt(ticket); }
+
+  // Waiting without a thread, in two steps: a ticket, then the listener. Until the second, nothing
+  // is granted to it behind its back: TryCancelListener() fails.
+  bool TryEnqueue(Ticket* ticket) {
+    if (!queue_.Enqueue(ticket)) return false;
+    waited_.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+
+  // True if the listener stands in the line: it is called when there is a slot, or kClosedGrant.
+  // False if it has ended already, with *result, and will not be called. REQUIRES: a Visit.
+  bool Publish(Ticket ticket, Listener* listener, uint32_t start, Result* result) {
+    // A time long ago: listeners do not compete, they are granted.
+    if (!queue_.Publish(ticket, {0, 0, listener})) {
+      *result = Granted(ticket);
+      return false;
+    }
+    listening_.fetch_add(1, std::memory_order_relaxed);
+    slots_.WantAll();  // [wanted] W2
+    const uint32_t slot = gate().closed() ? kNone : TryTake(start);
+    *result = slot != kNone ? Result{End::kTaken, slot} : Result{End::kClosed, kNone};
+    if (slot == kNone && !gate().closed()) return true;
+    if (TryCancelListener(ticket)) return false;
+    if (slot != kNone) GiveBack(slot);
+    return true;
+  }
+
+  // Any thread. True if the listener will not be called. REQUIRES: a Visit, if the caller owns
+  // nothing else that keeps the pool.
+  bool TryCancelListener(Ticket ticket) {
+    if (!queue_.TryCancel(ticket)) return false;  // [wake] L1
+    listening_.fetch_sub(1, std::memory_order_relaxed);
+    PutAll(PassWake());
+    return true;
+  }
+
+  // To be called by a listener that was granted something.
+  void NoteHeard() { listening_.fetch_sub(1, std::memory_order_relaxed); }
+
+  // Putting back
 
   // Owner. Gives a slot up that could not be put back the fast way. REQUIRES: a Visit, raised while
-  // the slot was owned. Linearizes at the grant (Queue::Grant) or at the put-back.
-  void PutSlow(uint32_t index) {
-    SlotType& slot = slots_[index];
-    for (;;) {
-      if (closed()) return Retire(slot);
-      const typename Queue::Oldest oldest = queue_.Look();
-      if (!oldest.any) {
-        if (TryPutBackUnwanted(slot)) return;
-      } else if (!oldest.published || Platform::Now() - oldest.since >= kPatienceNs) {
-        if (HandOver(oldest, index)) return;
-      } else {
-        return PutBackAndWake(slot);
-      }
-    }
-  }
+  // the slot was owned. Linearizes at the grant (Queue::Grant), the put-back or the Rest.
+  void PutSlow(uint32_t index) { PutAll({index, false}); }
 
   // Owner. Either way of giving a slot up.
   void Put(uint32_t index) {
@@ -168,12 +323,23 @@ class Handoff {
     PutSlow(index);
   }
 
-  // Refuses newcomers and waiters, retires what is available. Slots that are owned are retired when
+  // Owner of a slot it was given but does not need: Put, and the permit back if it is an empty one.
+  // REQUIRES: a Visit.
+  void GiveBack(uint32_t index) { PutAll({index, slots_[index].resource == nullptr}); }
+
+  // Owner of a slot that it took empty: gives it up with whatever is in it now, and the permit.
+  // REQUIRES: a Visit.
+  void PutOpened(uint32_t index) {
+    PutSlow(index);
+    FinishOpen();
+  }
+
+  // The gate
+
+  // Refuses newcomers and waiters, retires what is not owned. Slots that are owned are retired when
   // they are put back. Idempotent.
   void Close() {
-    closed_.store(true, std::memory_order_seq_cst);
-    slots_.WantAll();
-    RetireAvailable();
+    SetGate(gate().Closed());
     for (;;) {
       const typename Queue::Oldest oldest = queue_.Look();
       if (!oldest.any) return;
@@ -181,44 +347,68 @@ class Handoff {
     }
   }
 
+  // Keeps back every slot that is not owned, and those that are when they are put back.
+  void Suspend() { SetGate(gate().Suspended()); }
+  void Resume() { SetGate(gate().Resumed()); }
+
+  // Uses the first `limit` slots from now on. REQUIRES: limit <= Limits::reserve.
+  void Resize(uint32_t limit) {
+    slots_.Grow(limit);
+    SetGate(gate().WithLimit(limit));
+  }
+
   // Waits until every slot is retired. False at the deadline. REQUIRES: Close().
   bool AwaitRetired(int64_t deadline_ns) {
     for (;;) {
-      const uint32_t retired = retired_.load(std::memory_order_acquire);
-      if (retired == slots_.size()) return true;
-      if (!Platform::Park(retired_, retired, deadline_ns)) {
-        return retired_.load(std::memory_order_acquire) == slots_.size();
+      const uint32_t live = live_.load(std::memory_order_acquire);
+      if (live == 0) return true;
+      if (!Platform::Park(live_, live, deadline_ns)) {
+        return live_.load(std::memory_order_acquire) == 0;
       }
     }
   }
 
-  bool closed() const { return closed_.load(std::memory_order_seq_cst); }
+  Gate gate() const { return Gate(gate_.load(std::memory_order_seq_cst)); }
 
   // Advisory.
-  int waiting() const { return waiting_.load(std::memory_order_relaxed); }
+  int waiting() const {
+    return waiting_.load(std::memory_order_relaxed) + listening_.load(std::memory_order_relaxed);
+  }
+  int opening() const { return static_cast<int>(openers_.load(std::memory_order_relaxed)); }
   uint64_t waited() const { return waited_.load(std::memory_order_relaxed); }
   uint64_t handed_off() const { return handed_off_.load(std::memory_order_relaxed); }
-  uint64_t closed_at_shutdown() const { return closed_resources_.load(std::memory_order_relaxed); }
 
  private:
-  static constexpr uint32_t kClosedGrant = Queue::kMaxGrant;
-
   template <typename T>
   using Atomic = typename Platform::template Atomic<T>;
 
-  Result WaitPublished(typename Queue::Ticket ticket, uint32_t start, int64_t deadline_ns) {
+  // A slot that this thread owns and has to put back, with or without a permit.
+  struct Owned {
+    uint32_t index = kNone;
+    bool permit = false;
+  };
+
+  // Waiting
+
+  Result WaitPublished(Ticket ticket, const WaitRequest& request) {
     slots_.WantAll();  // [wanted] W2
+    bool looked_for_deadlock = request.thread == 0;
     for (;;) {
-      if (closed()) return Leave(ticket, {End::kClosed, kNone});
-      uint32_t slot = slots_.TryTake(start);  // [wanted] W2, [wake] W2
+      if (gate().closed()) return Leave(ticket, {End::kClosed, kNone});
+      uint32_t slot = TryTake(request.start);  // [wanted] W2, [wake] W2, [permit] R2
       if (slot != kNone) return Leave(ticket, {End::kTaken, slot});
-      switch (queue_.Await(ticket, deadline_ns)) {
+      if (!std::exchange(looked_for_deadlock, true) && AllHoldersWait(request.thread)) {
+        return Leave(ticket, {End::kDeadlock, kNone});
+      }
+      switch (queue_.Await(ticket, request.deadline_ns, request.interrupted)) {
         case Queue::Event::kGranted:
           return Granted(ticket);
         case Queue::Event::kTimedOut:
           return Leave(ticket, {End::kTimedOut, kNone});
+        case Queue::Event::kInterrupted:
+          return Leave(ticket, {End::kStopped, kNone});
         case Queue::Event::kWoken:
-          slot = slots_.TryTake(start);
+          slot = TryTake(request.start);
           if (slot != kNone) return Leave(ticket, {End::kTaken, slot});
           if (!queue_.Rest(ticket)) return Granted(ticket);  // [wake] W1
           break;
@@ -228,97 +418,202 @@ class Handoff {
 
   // Leaves the line with `result`, unless something was granted at that instant: then a waiter
   // without a slot takes it, and one with a slot gives the second away.
-  Result Leave(typename Queue::Ticket ticket, Result result) {
+  Result Leave(Ticket ticket, Result result) {
     if (queue_.Cancel(ticket)) {  // [wake] L1
-      PassWake();
+      PutAll(PassWake());
       return result;
     }
     const Result granted = Granted(ticket);
     if (result.end != End::kTaken) return granted;
-    if (granted.end == End::kTaken) PutSlow(granted.slot);
+    if (granted.end == End::kTaken) GiveBack(granted.slot);
     return result;
   }
 
-  Result Granted(typename Queue::Ticket ticket) {
+  Result Granted(Ticket ticket) {
     const uint32_t grant = queue_.TakeGrant(ticket);
     if (grant == kClosedGrant) return {End::kClosed, kNone};
     return {End::kTaken, grant};
   }
 
+  // Whether every lease is held by a thread that stands in this line, `self` among them: then no
+  // slot will ever come back. `self` must be in the line. Of the threads that close such a circle
+  // the last to enter the line finds it: it sees all the others there, and what they hold. Slots are
+  // read twice, so that what was true of each was true of all at one moment in between.
+  bool AllHoldersWait(uint32_t self) const {
+    uint64_t uses = 0;
+    if (!AllHeldBy(self, nullptr, &uses)) return false;
+    uint64_t uses_again = 0;
+    return AllHeldBy(self, &queue_, &uses_again) && uses == uses_again;
+  }
+
+  // Whether every slot in use is leased with an owner, `self` among them; if `line` is given, whether
+  // all the others stand in it. *uses is the sum of the use counts: it only grows.
+  bool AllHeldBy(uint32_t self, const Queue* line, uint64_t* uses) const {
+    bool mine = false;
+    for (uint32_t i = 0; i < slots_.size(); ++i) {
+      const SlotType& slot = slots_[i];
+      const SlotState state = slot.word.Peek();
+      if (state == SlotState::kRetired) continue;
+      const uint32_t owner = slot.owner.load(std::memory_order_relaxed);
+      if (state != SlotState::kLeased || owner == 0) return false;
+      *uses += slot.uses.load(std::memory_order_relaxed);
+      mine = mine || owner == self;
+      if (line != nullptr && owner != self && !line->Waits(owner)) return false;
+    }
+    return mine;
+  }
+
+  // Putting back
+
+  void PutAll(Owned owned) {
+    while (owned.index != kNone) owned = PutOne(owned);
+  }
+
+  // Gives one slot up, and the permit. Returns another one that this thread took on behalf of the
+  // oldest waiter.
+  Owned PutOne(Owned owned) {
+    SlotType& slot = slots_[owned.index];
+    for (;;) {
+      const Gate::Verdict verdict = gate().VerdictOn(owned.index);
+      if (verdict != Gate::Verdict::kOpen) {
+        if (LayAside(slot, owned.index, verdict)) return EndPut(owned.permit);
+        continue;
+      }
+      const typename Queue::Oldest oldest = queue_.Look();
+      if (!oldest.any && !watched_) {
+        if (TryPutBackUnwanted(slot, owned.index)) return EndPut(owned.permit);
+        continue;
+      }
+      const bool empty = slot.resource == nullptr;
+      const bool grant = oldest.any && !Competes(oldest);
+      if (grant && empty && !owned.permit) owned.permit = TryBeginOpen();
+      if (!grant || (empty && !owned.permit)) {
+        PutBack(slot, owned);  // [wake] R1
+        return WakeOldest();   // [wake] R2
+      }
+      if (queue_.Grant(oldest, owned.index)) {  // the slot stays kLeased, and wanted
+        handed_off_.fetch_add(1, std::memory_order_relaxed);
+        // Others may have relied on this waiter to find the slots they put back: it will not look.
+        return oldest.woken || !oldest.published ? PassWake() : Owned{};
+      }
+    }
+  }
+
+  // The slot is gone; the permit, if there is one, goes too.
+  Owned EndPut(bool permit) {
+    if (!permit) return Owned{};
+    openers_.fetch_sub(1, std::memory_order_seq_cst);  // [permit] P1
+    return PassWake();                                 // [permit] P2
+  }
+
+  static bool Competes(const typename Queue::Oldest& oldest) {
+    return oldest.published && oldest.listener == nullptr &&
+           Platform::Now() - oldest.since < kPatienceNs;
+  }
+
   // Nobody seems to wait: puts the slot back without kWanted. False if somebody does.
-  bool TryPutBackUnwanted(SlotType& slot) {
-    slot.word.Unwant();                   // C
-    if (queue_.Look().any || closed()) {  // D
+  bool TryPutBackUnwanted(SlotType& slot, uint32_t index) {
+    slot.word.Unwant();                                                          // C
+    if (queue_.Look().any || gate().VerdictOn(index) != Gate::Verdict::kOpen) {  // D
       slot.word.Want();
       return false;
     }
     return slot.word.TryPutBack(slot.AvailableState());
   }
 
-  // Hands the slot to the waiter; it is never seen available. It stays kLeased, and wanted.
-  bool HandOver(const typename Queue::Oldest& oldest, uint32_t index) {
-    assert(slots_[index].word.wanted());  // invariant 2: others may have marked it
-    if (!queue_.Grant(oldest, index)) return false;
-    handed_off_.fetch_add(1, std::memory_order_relaxed);
-    // Others may have relied on this waiter to find the slots they put back: it will not look.
-    if (oldest.woken || !oldest.published) PassWake();
+  // Puts the slot back for anybody.
+  void PutBack(SlotType& slot, const Owned& owned) {
+    slot.word.PutBackWanted(slot.AvailableState());                                  // [gate] O1
+    if (owned.permit) openers_.fetch_sub(1, std::memory_order_seq_cst);              // [permit] P1
+    if (gate().VerdictOn(owned.index) != Gate::Verdict::kOpen) Settle(owned.index);  // [gate] O2
+  }
+
+  // Sees to it that the oldest waiter gets its chance at what is available: wakes it, unless it is
+  // awake: one wake in flight is enough. One that does not compete is to be granted a slot: takes
+  // one for it, which the caller has to put.
+  Owned WakeOldest() {
+    for (;;) {
+      const typename Queue::Oldest oldest = queue_.Look();
+      if (!oldest.any || !oldest.published || oldest.woken) return Owned{};
+      if (!Competes(oldest)) {
+        const uint32_t slot = TryTake(0);
+        return {slot, slot != kNone && slots_[slot].resource == nullptr};
+      }
+      if (queue_.Wake(oldest)) return Owned{};
+    }
+  }
+
+  // A thread that others may have relied on has left the line, or has given a permit back: if there
+  // is a slot for the next waiter, sees to that.
+  Owned PassWake() {
+    const bool available =
+        slots_.Any(SlotState::kIdle) ||
+        (slots_.Any(SlotState::kEmpty) && openers_.load(std::memory_order_seq_cst) < max_opens_);
+    return available ? WakeOldest() : Owned{};  // [wake] L2
+  }
+
+  // The gate
+
+  void SetGate(Gate to) {
+    gate_.store(to.word(), std::memory_order_seq_cst);  // [gate] G1
+    slots_.WantAll();                                   // [gate] G2
+    for (uint32_t i = 0; i < slots_.size(); ++i) Settle(i);
+  }
+
+  // Moves a slot without an owner to where the gate wants it.
+  void Settle(uint32_t index) {
+    SlotType& slot = slots_[index];
+    for (;;) {
+      const SlotState state = slot.word.Peek();
+      if (state == SlotState::kLeased || state == SlotState::kReserved) return;  // the owner will
+      if (VerdictThatFits(state) == gate().VerdictOn(index)) return;
+      if (!slot.word.TryTake(state)) continue;
+      if (state == SlotState::kRetired) live_.fetch_add(1, std::memory_order_relaxed);
+      return PutSlow(index);
+    }
+  }
+
+  static Gate::Verdict VerdictThatFits(SlotState state) {
+    if (state == SlotState::kRetired) return Gate::Verdict::kRetire;
+    return state == SlotState::kWithheld ? Gate::Verdict::kWithhold : Gate::Verdict::kOpen;
+  }
+
+  // Owner. Has the slot rest, retired or withheld. False if the gate has changed and the caller owns
+  // it again.
+  bool LayAside(SlotType& slot, uint32_t index, Gate::Verdict verdict) {
+    const bool retire = verdict == Gate::Verdict::kRetire;
+    if (retire && slot.resource != nullptr) close_resource_(slot, gate().closed());
+    const SlotState to = retire ? SlotState::kRetired : SlotState::kWithheld;
+    slot.word.Rest(to);                                                 // [gate] O1
+    if (gate().VerdictOn(index) != verdict && slot.word.TryTake(to)) {  // [gate] O2
+      return false;
+    }
+    // It rests, or whoever changed the gate has it, and has counted it as live once more.
+    if (retire) {
+      live_.fetch_sub(1, std::memory_order_release);
+      Platform::Unpark(live_);
+    }
     return true;
   }
 
-  // Puts the slot back for anybody, and sees to it that the oldest waiter competes.
-  void PutBackAndWake(SlotType& slot) {
-    slot.word.PutBackWanted(slot.AvailableState());  // [wake] R1
-    WakeOldest();                                    // [wake] R2
-    if (closed()) RetireAvailable();                 // Close may have looked before the put-back
-  }
-
-  // Wakes the oldest waiter, unless it is awake: one wake in flight is enough.
-  void WakeOldest() {
-    for (;;) {
-      const typename Queue::Oldest oldest = queue_.Look();
-      if (!oldest.any || !oldest.published || oldest.woken) return;
-      if (queue_.Wake(oldest)) return;
-    }
-  }
-
-  // A thread that others may have relied on has left the line: if there is a slot for the next
-  // waiter, wakes it.
-  void PassWake() {
-    if (slots_.AnyAvailable()) WakeOldest();  // [wake] L2
-  }
-
-  void RetireAvailable() {
-    for (;;) {
-      const uint32_t index = slots_.TryTake(0);
-      if (index == kNone) return;
-      Retire(slots_[index]);
-    }
-  }
-
-  // Owner. The slot's end.
-  void Retire(SlotType& slot) {
-    if (slot.resource != nullptr) {
-      slot.resource.reset();
-      slot.opened_at.store(0, std::memory_order_relaxed);
-      closed_resources_.fetch_add(1, std::memory_order_relaxed);
-    }
-    slot.word.Retire();
-    retired_.fetch_add(1, std::memory_order_release);
-    Platform::Unpark(retired_);
-  }
+  // Constant after construction
+  const uint32_t max_opens_;
+  const bool watched_;
+  const CloseResource close_resource_;
 
   SlotsType slots_;
   Queue queue_;
 
   // Written on the slow path only; see the top of this file.
   alignas(64) Atomic<uint32_t> in_flight_{0};
-  Atomic<uint32_t> retired_{0};
-  Atomic<int> waiting_{0};
+  Atomic<uint32_t> openers_{0};
+  Atomic<int> waiting_{0};    // threads in the line
+  Atomic<int> listening_{0};  // listeners in the line
   Atomic<uint64_t> waited_{0};
   Atomic<uint64_t> handed_off_{0};
-  Atomic<uint64_t> closed_resources_{0};
-  // Read on every slow path, written once: on a line of its own.
-  alignas(64) Atomic<bool> closed_{false};
+  // Read on every slow path, written rarely: on a line of their own.
+  alignas(64) Atomic<uint32_t> gate_;
+  Atomic<uint32_t> live_;
 };
 
 }  // namespace vouch::pool::pool_internal

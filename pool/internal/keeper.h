@@ -4,17 +4,19 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <utility>
 
 #include "pool/internal/platform.h"
+#include "pool/mutex.h"
 
 namespace vouch::pool::pool_internal {
 
 // Keeper is the one thread of a pool. It runs a pass over the slots, sleeps until the time the pass
 // returned, and runs the next; Nudge() has it run one now.
 //
-// Thread safety: Nudge and Stop from any thread; Start and Join by the owner.
+// Thread safety: Start, Nudge and Stop from any thread; Join and Abandon by the owner.
 // Ownership: what the pass touches must outlive Join(), which the destructor calls.
 // Cost: Nudge and Stop are one system call; a keeper that was not started costs nothing.
 template <typename Platform>
@@ -31,8 +33,11 @@ class Keeper {
     Join();
   }
 
+  // Starts the thread, unless it has been started.
   void Start(Pass pass) {
-    thread_ = std::thread([this, run = std::move(pass)] { Run(run); });
+    MutexLock lock(&mutex_);
+    if (thread_ != nullptr) return;
+    thread_ = std::make_unique<std::thread>([this, run = std::move(pass)] { Run(run); });
   }
 
   void Nudge() {
@@ -50,10 +55,19 @@ class Keeper {
 
   // REQUIRES: Stop().
   void Join() {
-    if (thread_.joinable()) thread_.join();
+    const std::unique_ptr<std::thread> thread = TakeThread();
+    if (thread != nullptr) thread->join();
   }
 
+  // In a forked child, where the thread does not exist: forgets it.
+  void Abandon() { TakeThread().release(); }
+
  private:
+  std::unique_ptr<std::thread> TakeThread() {
+    MutexLock lock(&mutex_);
+    return std::move(thread_);
+  }
+
   void Run(const Pass& pass) {
     for (;;) {
       // Read before the pass: what nudges during the pass makes Park return at once.
@@ -69,7 +83,9 @@ class Keeper {
   // stopped_: written by Stop before its nudge (release), read by the thread (acquire).
   typename Platform::template Atomic<uint32_t> signal_{0};
   typename Platform::template Atomic<bool> stopped_{false};
-  std::thread thread_;
+
+  Mutex mutex_;
+  std::unique_ptr<std::thread> thread_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace vouch::pool::pool_internal

@@ -19,26 +19,46 @@ LifecycleDecision DecideEmpty(int64_t now, int size, int64_t open_not_before, in
   return {LifecycleAction::kOpen, kForever};
 }
 
-// A use may be seen up to an eighth of the timeout late: that is how often the keeper looks while
-// there is use.
-int64_t NextIdleLook(const SlotView& slot, int64_t now, int64_t idle_timeout_ns) {
-  if (idle_timeout_ns == kForever) return kForever;
-  const bool in_use = slot.state != SlotState::kIdle || slot.unused_since >= now;
-  if (in_use) return SaturatingAdd(now, std::max<int64_t>(idle_timeout_ns / 8, 1));
-  return SaturatingAdd(slot.unused_since, idle_timeout_ns);
+// When to look again at what is due after `length` of something the keeper is not told of. It may
+// be noticed up to an eighth late.
+int64_t After(int64_t now, int64_t length) {
+  if (length == kForever) return kForever;
+  return SaturatingAdd(now, std::max<int64_t>(length / 8, 1));
 }
 
-LifecycleDecision DecideOpen(const SlotView& slot, int64_t now, int size,
+// A slot has been idle since slot.since, as far as the keeper knows: when has it been for `length`?
+int64_t IdleFor(const SlotView& slot, int64_t now, int64_t length) {
+  return slot.since >= now ? After(now, length) : SaturatingAdd(slot.since, length);
+}
+
+LifecycleDecision DecideIdle(const SlotView& slot, int64_t now, int size,
                              const LifecycleLimits& limits) {
-  const bool idle = slot.state == SlotState::kIdle;
   const int64_t end = LifetimeEnd(slot.opened_at, slot.seed, limits);
-  if (now >= end) {
-    return {idle ? LifecycleAction::kCloseLifetime : LifecycleAction::kExpireOnRelease, kForever};
-  }
-  if (size <= limits.min) return {LifecycleAction::kNone, end};
-  const int64_t next_idle_look = NextIdleLook(slot, now, limits.idle_timeout_ns);
-  if (idle && now >= next_idle_look) return {LifecycleAction::kCloseIdle, kForever};
-  return {LifecycleAction::kNone, std::min(end, next_idle_look)};
+  if (now >= end) return {LifecycleAction::kCloseLifetime, kForever};
+  const int64_t unused = size > limits.min ? IdleFor(slot, now, limits.idle_timeout_ns) : kForever;
+  if (now >= unused) return {LifecycleAction::kCloseIdle, kForever};
+  const int64_t keepalive = std::max(IdleFor(slot, now, limits.keepalive_ns),
+                                     SaturatingAdd(slot.validated_at, limits.keepalive_ns));
+  if (now >= keepalive) return {LifecycleAction::kKeepAlive, kForever};
+  const int64_t due = slot.due ? kForever : IdleFor(slot, now, limits.validate_after_idle_ns);
+  if (now >= due) return {LifecycleAction::kMarkDue, kForever};
+  // A lease that begins now tells nobody: look early enough to notice it.
+  const int64_t leak = After(now, limits.leak_threshold_ns);
+  return {LifecycleAction::kNone, std::min({end, unused, keepalive, due, leak})};
+}
+
+LifecycleDecision DecideLeased(const SlotView& slot, int64_t now, int size,
+                               const LifecycleLimits& limits) {
+  const int64_t leak =
+      slot.reported ? kForever : SaturatingAdd(slot.since, limits.leak_threshold_ns);
+  if (now >= leak) return {LifecycleAction::kReportLeak, kForever};
+  const int64_t end = LifetimeEnd(slot.opened_at, slot.seed, limits);
+  if (now >= end) return {LifecycleAction::kExpireOnRelease, leak};
+  // When it is idle again the keeper wants to know, not much later, if it has anything to do then.
+  int64_t soonest = std::min(limits.keepalive_ns, limits.validate_after_idle_ns);
+  if (size > limits.min) soonest = std::min(soonest, limits.idle_timeout_ns);
+  if (slot.reported) soonest = std::min(soonest, limits.leak_threshold_ns);  // the next lease's
+  return {LifecycleAction::kNone, std::min({end, leak, After(now, soonest)})};
 }
 
 }  // namespace
@@ -49,11 +69,14 @@ LifecycleDecision DecideLifecycle(const SlotView& slot, int64_t now, int size,
     case SlotState::kEmpty:
       return DecideEmpty(now, size, open_not_before, limits.min);
     case SlotState::kIdle:
+      if (slot.opened_at != 0) return DecideIdle(slot, now, size, limits);
+      break;  // the word was seen before the note
     case SlotState::kLeased:
-      if (slot.opened_at != 0) return DecideOpen(slot, now, size, limits);
+      if (slot.opened_at != 0) return DecideLeased(slot, now, size, limits);
       break;  // being opened: its opener calls the keeper when done
     case SlotState::kReserved:
     case SlotState::kRetired:
+    case SlotState::kWithheld:
       break;
   }
   return {LifecycleAction::kNone, kForever};

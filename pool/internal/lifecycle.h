@@ -16,14 +16,21 @@ struct LifecycleLimits {
   int64_t idle_timeout_ns = kForever;
   int64_t max_lifetime_ns = kForever;
   double lifetime_jitter = 0;
+  // kForever also where there is nothing to validate with.
+  int64_t validate_after_idle_ns = kForever;
+  int64_t keepalive_ns = kForever;
+  int64_t leak_threshold_ns = kForever;
 };
 
 // What the keeper saw of a slot.
 struct SlotView {
   SlotState state = SlotState::kEmpty;
   int64_t opened_at = 0;     // 0: no resource
-  int64_t unused_since = 0;  // when the keeper first saw the present use count, on an idle slot
+  int64_t since = 0;         // when the keeper first saw it in this state with this use count
   uint64_t seed = 0;         // of the jitter; the slot's number
+  int64_t validated_at = 0;  // when it was last known to work, but for its uses
+  bool due = false;          // it is marked: to be validated before it is lent
+  bool reported = false;     // its lease has been reported as a leak
 };
 
 enum class LifecycleAction {
@@ -32,6 +39,9 @@ enum class LifecycleAction {
   kCloseIdle,        // close it: unused for too long
   kCloseLifetime,    // close it: too old
   kExpireOnRelease,  // too old and leased: let the release close it
+  kKeepAlive,        // validate it now
+  kMarkDue,          // unused for a while: have it validated before it is lent
+  kReportLeak,       // leased for too long
 };
 
 struct LifecycleDecision {

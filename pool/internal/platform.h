@@ -40,8 +40,8 @@ struct SystemPlatform {
 
   // An array whose elements are all zero bytes. Pages are not touched: the kernel gives them when
   // they are first used, so a long wait queue that nobody stands in costs address space only.
-  // T may consist of Atomic integers only. The language would like their constructors to run; GCC
-  // and Clang represent std::atomic<integer> as the integer, whose zero is zero bytes.
+  // T may consist of Atomic integers and pointers only. The language would like their constructors
+  // to run; GCC and Clang represent such a std::atomic as the value, whose zero is zero bytes.
   struct Free {
     void operator()(void* memory) const { std::free(memory); }
   };

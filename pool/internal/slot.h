@@ -11,53 +11,62 @@ namespace vouch::pool::pool_internal {
 
 // Where a slot is in its life.
 //
-//             TryTake            PutBack*
-//    kEmpty ───────────► kLeased ───────────► kEmpty   (the resource could not be opened, or is
-//    closed) kIdle  ───────────► kLeased ───────────► kIdle kIdle  ───────────► kReserved ──►
-//    kLeased         (TryReserve, then Unreserve: the keeper) kEmpty ───────────► kReserved ──►
-//    kLeased
-//                        kLeased ────► kRetired        (Retire; nothing leaves kRetired)
+//                TryTake               PutBack*
+//    kEmpty    ───────────► kLeased ───────────► kEmpty     there is no resource (any more)
+//    kIdle     ───────────► kLeased ───────────► kIdle
+//    kWithheld ───────────► kLeased ───────────► kWithheld  (Rest: the pool is suspended)
+//    kRetired  ───────────► kLeased ───────────► kRetired   (Rest: the pool is closed, or smaller)
 //
+//                TryReserve              Unreserve
+//    kEmpty    ───────────► kReserved ───────────► kLeased
+//    kIdle     ───────────► kReserved ───────────► kLeased
+//
+//   kRetired   not in use: beyond the pool's limit, or the pool is closed. There is no resource.
+//              Only Resize() brings it back.
 //   kEmpty     available; there is no resource; who takes the slot opens one.
 //   kIdle      available; there is a resource.
 //   kLeased    owned by one party: the holder of a lease, or one that opens or closes the resource,
 //              or a waiter it has been handed to.
 //   kReserved  owned by the keeper.
-//   kRetired   the pool is closed; there is no resource and will be none.
+//   kWithheld  kept back while the pool is suspended, with its resource if it has one. Resume()
+//              brings it back.
 //
 // "Available" is kEmpty or kIdle. Only the owner touches the resource.
 enum class SlotState : uint32_t {
-  kEmpty = 0,
-  kIdle = 1,
-  kLeased = 2,
-  kReserved = 3,
-  kRetired = 4,
+  kRetired = 0,
+  kEmpty = 1,
+  kIdle = 2,
+  kLeased = 3,
+  kReserved = 4,
+  kWithheld = 5,
 };
 
-// SlotWord is a slot's state and one bit, kWanted: "somebody may be waiting (or closing the pool):
-// do not just put the slot back, look at the wait queue first". Whoever takes or hands over the
-// slot leaves the bit as it is.
+// SlotWord is a slot's state and one bit, kWanted: "no short cuts: somebody wants to be asked
+// first". That is a waiter, whoever changes the gate, or the keeper. A wanted slot is neither taken
+// nor put back by the fast functions (TryLease, TryPutBack). Whoever takes or hands over the slot
+// leaves the bit as it is.
 //
 // Thread safety: any thread; functions marked "owner" only by the slot's owner.
 //
-// word_: Written by: takers (TryLease, TryTake, TryReserve), the owner (PutBack*, Unreserve,
-// Retire,
-//                    Unwant), waiters, the keeper and Close (Want).
-//        Read by:    the same; stats, where a stale value is harmless.
-//        Orders:     [slot-handover] putting back is release, taking is acquire: the next owner
-//        sees
-//                    what the last one did to the resource. A failed take is relaxed: nothing of
-//                    the slot is touched. [wanted] both sides change this one word:
+// word_:
+//   Written by: takers (TryLease, TryTake, TryReserve), the owner (PutBack*, Rest, Unreserve,
+//               Unwant), waiters, the keeper and whoever changes the gate (Want).
+//   Read by:    the same; stats, where a stale value is harmless.
+//   Orders:     [slot-handover] putting back is release, taking is acquire: the next owner sees
+//               what the last one did to the resource. A failed take is relaxed: nothing of the
+//               slot is touched.
+//               [wanted] both sides change this one word:
 //
-//                      releaser                          waiter
-//                      R1 put back: CAS kLeased->kIdle   W1 enter the queue
-//                                                        W2 word |= kWanted, then look whether the
-//                                                           slot is available
+//                 releaser                          waiter
+//                 R1 put back: CAS kLeased->kIdle   W1 enter the queue
+//                                                   W2 word |= kWanted, then look whether the
+//                                                      slot is available
 //
-//                    If R1 comes first, W2 sees the slot available. If W2 comes first, R1 fails,
-//                    and having read W2 (release) with acquire it sees W1: it looks at the queue
-//                    and finds the waiter. There is no third case, whatever else is going on.
-//                    [wake] PutBackWanted, Want and Peek are seq_cst; see handoff.h.
+//               If R1 comes first, W2 sees the slot available. If W2 comes first, R1 fails, and
+//               having read W2 (release) with acquire it sees W1: it looks at the queue and finds
+//               the waiter. There is no third case, whatever else is going on.
+//               [wake] [gate] PutBackWanted, Rest, Want, Peek and the takes are seq_cst; see
+//               handoff.h.
 template <typename Platform>
 class SlotWord {
  public:
@@ -83,6 +92,12 @@ class SlotWord {
                                          std::memory_order_acquire);  // [wanted] sees W1
   }
 
+  // Owner, while there is nobody else. kLeased -> `to`.
+  void PutBack(SlotState to) {
+    word_.store(Raw(to) | (word_.load(std::memory_order_relaxed) & kWanted),
+                std::memory_order_release);
+  }
+
   // Owner. kLeased -> `to` with kWanted: available, and the next release looks at the queue too.
   void PutBackWanted(SlotState to) {
     word_.exchange(Raw(to) | kWanted, std::memory_order_seq_cst);  // [slot-handover] [wake]
@@ -94,8 +109,10 @@ class SlotWord {
     word_.fetch_xor(Raw(SlotState::kReserved) ^ Raw(SlotState::kLeased), std::memory_order_relaxed);
   }
 
-  // Owner. -> kRetired. Release: Close() sees all that the last owner did.
-  void Retire() { word_.store(Raw(SlotState::kRetired), std::memory_order_release); }
+  // Owner. kLeased -> kWithheld or kRetired, with kWanted: who brings it back asks the queue.
+  void Rest(SlotState to) {
+    word_.exchange(Raw(to) | kWanted, std::memory_order_seq_cst);  // [slot-handover] [gate]
+  }
 
   // Sets kWanted; returns the state the slot was in.
   SlotState Want() {
@@ -134,47 +151,102 @@ class SlotWord {
     return false;
   }
 
-  typename Platform::template Atomic<uint32_t> word_{Raw(SlotState::kEmpty)};
+  typename Platform::template Atomic<uint32_t> word_{Raw(SlotState::kRetired) | kWanted};
 };
 
-// Slot is one place of a pool: a state word, the resource, and notes about both. One cache line, so
-// that two threads on different slots do not disturb each other.
+// Slot is one place of a pool: a state word, the resource, and notes about both. Two cache lines of
+// its own: what every lease touches is on the first, what the keeper and waiters note on the second.
 //
 // Thread safety: `word` any thread. `resource` by the slot's owner only, handed on through `word`
-// ([slot-handover]). The notes are relaxed atomics: the owner writes them, anybody reads them,
-// nothing is decided by them that a stale value could make wrong.
+// ([slot-handover]). The notes are relaxed atomics; nothing is decided by them that a stale value
+// could make wrong, but for `owner`, which is explained there.
 template <typename Resource, typename Platform>
-struct alignas(64) Slot {
+struct alignas(128) Slot {
   template <typename T>
   using Atomic = typename Platform::template Atomic<T>;
 
+  // One hold in so many is timed.
+  static constexpr uint64_t kSampleEvery = 256;
+
   SlotWord<Platform> word;
+
+  // owner: the number of the thread that acquired the present lease (ThreadHint::Self); 0 when
+  // there is none, or when the lease may change threads. Written by the owner after taking and
+  // before giving up; read by Handoff::AllHoldersWait, which reads twice: a slot that changed hands
+  // in between has another `uses`, or is on its way and has owner 0.
+  Atomic<uint32_t> owner{0};
+
+  // uses: leases given out on this slot, over all its resources. It names a lease: a note about
+  // lease n is a note that says n. The keeper compares it with what it saw last, which gives ages
+  // without a clock on the fast path.
+  Atomic<uint64_t> uses{0};
 
   // holder_file, holder_line: call site of the present or last lease. Written by the owner one
   // after the other; a reader in between sees the line of one holder with the file of another.
-  Atomic<int> holder_line{0};
   Atomic<const char*> holder_file{nullptr};
+  Atomic<int> holder_line{0};
 
-  // uses: leases given out on this slot, over all its resources. The keeper compares it with what
-  // it saw last, which gives the age of an idle resource without a clock on the fast path.
-  Atomic<uint64_t> uses{0};
+  // label: of the lease label_use. Written by the owner.
+  Atomic<const char*> label{nullptr};
+  Atomic<uint64_t> label_use{0};
 
-  // opened_at: when the present resource was opened, 0 if there is none.
-  Atomic<int64_t> opened_at{0};
+  std::unique_ptr<Resource> resource;
+
+  // opened_at: when the present resource was opened, 0 if there is none. Written by the owner.
+  alignas(64) Atomic<int64_t> opened_at{0};
 
   // expired: the opened_at of the resource that is to be closed on release, as its lifetime is
   // over. Written by the keeper before Want() (release), read by the owner after a failed
   // TryPutBack (acquire). It names the resource it means: it cannot hit the next one.
   Atomic<int64_t> expired{0};
 
-  std::unique_ptr<Resource> resource;
+  // due_use: the resource is to be validated before it is lent if `uses` is still this. Written by
+  // the keeper before Want(), read by whoever takes the slot.
+  Atomic<uint64_t> due_use{kNoUse};
 
-  // Owner.
-  void NoteLease(CallSite site) {
+  // leased_at: when lease timed_use began; it stands for timed_weight leases. Written by the owner.
+  Atomic<uint64_t> timed_use{0};
+  Atomic<int64_t> leased_at{0};
+  Atomic<uint32_t> timed_weight{0};
+
+  // seen_at: when somebody first looked and saw lease seen_use, which is at least as old as that.
+  // Written by the keeper and by waiters, one after the other: a reader may get one's use with
+  // another's time. For messages.
+  Atomic<uint64_t> seen_use{0};
+  Atomic<int64_t> seen_at{0};
+
+  static constexpr uint64_t kNoUse = UINT64_MAX;
+
+  // Owner. Begins a lease. True if this is one whose hold is to be timed.
+  bool NoteLease(CallSite site, uint32_t thread) {
     // A load and a store: there is one writer, and a read-modify-write costs 6 ns more.
-    uses.store(uses.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    const uint64_t use = uses.load(std::memory_order_relaxed) + 1;
+    uses.store(use, std::memory_order_relaxed);
+    owner.store(thread, std::memory_order_relaxed);
     holder_file.store(site.file, std::memory_order_relaxed);
     holder_line.store(site.line, std::memory_order_relaxed);
+    return use % kSampleEvery == 0;
+  }
+
+  // Owner. The hold of the present lease began at `now`; it stands for `weight` leases.
+  void NoteTime(int64_t now, uint32_t weight) {
+    leased_at.store(now, std::memory_order_relaxed);
+    timed_weight.store(weight, std::memory_order_relaxed);
+    timed_use.store(uses.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
+
+  // Owner. Names the present lease. The label is a literal, or outlives the pool.
+  void NoteLabel(const char* text) {
+    label.store(text, std::memory_order_relaxed);
+    label_use.store(uses.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
+
+  // Any thread. Remembers that the present lease is at least as old as this.
+  void NoteSeen(int64_t now) {
+    const uint64_t use = uses.load(std::memory_order_relaxed);
+    if (seen_use.load(std::memory_order_relaxed) == use) return;
+    seen_at.store(now, std::memory_order_relaxed);
+    seen_use.store(use, std::memory_order_relaxed);
   }
 
   // Owner. The state to put this slot back in.

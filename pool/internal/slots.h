@@ -1,19 +1,23 @@
 #ifndef VOUCH_POOL_INTERNAL_SLOTS_H_
 #define VOUCH_POOL_INTERNAL_SLOTS_H_
 
+#include <atomic>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 
 #include "pool/internal/slot.h"
 
 namespace vouch::pool::pool_internal {
 
-// Slots is the fixed array of a pool's slots and the searches over all of them.
+// Slots is the array of a pool's slots and the searches over all of them. It grows, up to a reserve
+// fixed at construction, and never moves or shrinks: slots beyond the pool's limit are kRetired.
 //
-// Thread safety: any thread.
-// Cost: a search reads each slot's line once; nothing blocks or allocates.
+// Thread safety: any thread; Grow() by one at a time.
+// Cost: a search reads each slot's first line once; nothing blocks. Nothing allocates after
+// construction: the reserve is address space, which the kernel provides when it is first used.
 template <typename Resource, typename Platform>
 class Slots {
  public:
@@ -22,54 +26,75 @@ class Slots {
   // No slot.
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  explicit Slots(uint32_t size) : size_(size), slots_(std::make_unique<SlotType[]>(size)) {}
+  // `size` slots, kRetired.
+  Slots(uint32_t size, uint32_t reserve)
+      : reserve_(reserve),
+        slots_(static_cast<SlotType*>(
+            ::operator new(sizeof(SlotType) * reserve, std::align_val_t(alignof(SlotType))))) {
+    Grow(size);
+  }
+  ~Slots() {
+    std::destroy_n(slots_, size());
+    ::operator delete(slots_, std::align_val_t(alignof(SlotType)));
+  }
+  Slots(const Slots&) = delete;
+  Slots& operator=(const Slots&) = delete;
 
-  uint32_t size() const { return size_; }
+  // Slots there have ever been. Acquire: they are constructed.
+  uint32_t size() const { return size_.load(std::memory_order_acquire); }
+
+  // Adds slots, kRetired, until there are `size`.
+  void Grow(uint32_t size) {
+    assert(size <= reserve_);
+    for (uint32_t i = size_.load(std::memory_order_relaxed); i < size; ++i) {
+      new (&slots_[i]) SlotType();
+      size_.store(i + 1, std::memory_order_release);
+    }
+  }
+
   SlotType& operator[](uint32_t index) {
-    assert(index < size_);
+    assert(index < size());
     return slots_[index];
   }
   const SlotType& operator[](uint32_t index) const {
-    assert(index < size_);
+    assert(index < size());
     return slots_[index];
   }
-  uint32_t IndexOf(const SlotType& slot) const {
-    return static_cast<uint32_t>(&slot - slots_.get());
-  }
+  uint32_t IndexOf(const SlotType& slot) const { return static_cast<uint32_t>(&slot - slots_); }
 
-  // Takes an idle slot, or if there is none an empty one, looking from `start` on. kNone if every
-  // slot was seen unavailable, each at its own moment. Linearizes at the CAS that takes the slot.
-  uint32_t TryTake(uint32_t start) {
-    const uint32_t idle = TryTakeIn(SlotState::kIdle, start);
-    return idle != kNone ? idle : TryTakeIn(SlotState::kEmpty, start);
+  // Takes a slot that is in `state`, looking from `start` on. kNone if every slot was seen in
+  // another state, each at its own moment. Linearizes at the CAS that takes the slot.
+  uint32_t TryTake(SlotState state, uint32_t start) {
+    const uint32_t count = size();
+    uint32_t index = start < count ? start : 0;
+    for (uint32_t seen = 0; seen < count; ++seen) {
+      if (slots_[index].word.TryTake(state)) return index;
+      if (++index == count) index = 0;
+    }
+    return kNone;
   }
 
   // Marks every slot: no release from now on is fast.
   void WantAll() {
-    for (uint32_t i = 0; i < size_; ++i) slots_[i].word.Want();
+    const uint32_t count = size();
+    for (uint32_t i = 0; i < count; ++i) slots_[i].word.Want();
   }
 
-  // Whether some slot is available: [wake] in handoff.h.
-  bool AnyAvailable() const {
-    for (uint32_t i = 0; i < size_; ++i) {
-      const SlotState state = slots_[i].word.Peek();
-      if (state == SlotState::kIdle || state == SlotState::kEmpty) return true;
+  // Whether some slot is in `state`: [wake] in handoff.h.
+  bool Any(SlotState state) const {
+    const uint32_t count = size();
+    for (uint32_t i = 0; i < count; ++i) {
+      if (slots_[i].word.Peek() == state) return true;
     }
     return false;
   }
 
  private:
-  uint32_t TryTakeIn(SlotState state, uint32_t start) {
-    uint32_t index = start;
-    for (uint32_t seen = 0; seen < size_; ++seen) {
-      if (slots_[index].word.TryTake(state)) return index;
-      if (++index == size_) index = 0;
-    }
-    return kNone;
-  }
+  const uint32_t reserve_;
+  SlotType* const slots_;  // reserve_ places, of which the first size_ are constructed
 
-  const uint32_t size_;
-  const std::unique_ptr<SlotType[]> slots_;
+  // size_: Written by Grow, release: the slots are constructed. Read by any thread, acquire.
+  typename Platform::template Atomic<uint32_t> size_{0};
 };
 
 }  // namespace vouch::pool::pool_internal

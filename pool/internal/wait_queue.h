@@ -13,16 +13,19 @@ namespace vouch::pool::pool_internal {
 
 // WaitQueue is the line: a first-in first-out ring of places. A waiter takes a ticket, publishes
 // itself in the ticket's cell and parks there; whoever has something for the oldest waiter writes
-// it into that cell. What is granted is a number below kMaxGrant; the queue does not care what it
-// means.
+// it into that cell. What is granted is a number up to kMaxGrant; the queue does not care what it
+// means. A waiter that must not sleep publishes a Listener, which the granter calls.
 //
 // Thread safety: any thread; a ticket's own functions (Publish, Await, Rest, Cancel, TakeGrant) by
 // its waiter only.
-// Memory ordering: what a granter did before Grant() is visible to the waiter after Await().
+// Memory ordering: what a granter did before Grant() is visible to the waiter after Await(), and to
+// its listener.
 // Ownership: a cell lives as long as the queue, so waking one whose waiter has left is harmless;
-// the queue must outlive every call of its functions. Cost: lock-free; Grant and Wake make one
-// system call, Await sleeps. Nothing allocates after construction: 32 bytes a place, which the
-// kernel provides when the place is first used.
+// the queue must outlive every call of its functions. A listener must live until it has been called
+// or TryCancel() has returned true.
+// Cost: lock-free; Grant and Wake make one system call, or run the listener; Await sleeps. Nothing
+// allocates after construction: 32 bytes a place, which the kernel provides when the place is first
+// used.
 //
 // A ticket t stands for cell t mod capacity in round t div capacity. The cell's word holds round,
 // state and grant, so an operation meant for one round cannot hit another:
@@ -47,6 +50,8 @@ namespace vouch::pool::pool_internal {
 //   kGranted    the waiter has what it waited for and nobody can take it back.
 //   kCancelled  the waiter has left without a grant and nobody can grant to it.
 //
+// A cell with a listener is never kWoken, and its granter does TakeGrant for it.
+//
 // kGranted and kCancelled are final within a round: of Grant and Cancel exactly one succeeds.
 //
 // Invariants:
@@ -64,6 +69,8 @@ template <typename Platform>
 class WaitQueue {
  public:
   using Ticket = uint64_t;
+  template <typename T>
+  using Atomic = typename Platform::template Atomic<T>;
 
   static constexpr uint32_t kMaxGrant = (1u << 13) - 1;
   // How soon a leaving waiter's place is usable again does not depend on others unless the ring is
@@ -77,6 +84,23 @@ class WaitQueue {
         cells_(Platform::template MakeZeroedArray<Cell>(capacity_)) {}
 
   uint64_t capacity() const { return capacity_; }
+
+  // What a waiter that does not sleep is told by.
+  class Listener {
+   public:
+    // Called once, by the granter, on the granter's thread.
+    virtual void OnGrant(uint32_t grant) noexcept = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+
+  // What a waiter tells of itself.
+  struct Waiter {
+    int64_t since = 0;             // when it came
+    uint32_t thread = 0;           // its thread's number, 0 if that means nothing
+    Listener* listener = nullptr;  // null: it sleeps
+  };
 
   // The waiter's side, in this order: Enqueue, Publish, then Await until granted, woken or timed
   // out.
@@ -104,22 +128,26 @@ class WaitQueue {
     }
   }
 
-  // Makes the waiter visible, as waiting since `now`. False if it has been granted something
-  // already.
-  bool Publish(Ticket ticket, int64_t now) {
+  // Makes the waiter visible. False if it has been granted something already, and TakeGrant() must
+  // follow; a listener has not been called then, and will not be.
+  bool Publish(Ticket ticket, const Waiter& waiter) {
     Cell& cell = CellOf(ticket);
-    cell.since.store(now, std::memory_order_relaxed);  // read after the word, which is CASed below
+    // Relaxed: read after the word, which is CASed below.
+    cell.since.store(waiter.since, std::memory_order_relaxed);
+    cell.thread.store(waiter.thread, std::memory_order_relaxed);
+    cell.listener.store(waiter.listener, std::memory_order_relaxed);
     uint64_t expected = Word(Round(ticket), kFree);
     return cell.word.compare_exchange_strong(expected, Word(Round(ticket), kWaiting),
                                              std::memory_order_seq_cst,   // [wake] in handoff.h
                                              std::memory_order_acquire);  // [grant]
   }
 
-  enum class Event { kWoken, kGranted, kTimedOut };
+  enum class Event { kWoken, kGranted, kTimedOut, kInterrupted };
 
-  // Sleeps until something happens to the ticket, or the deadline. After kTimedOut a grant may
-  // still come in: only Cancel() ends that.
-  Event Await(Ticket ticket, int64_t deadline_ns) {
+  // Sleeps until something happens to the ticket, or the deadline, or until `interrupted` (if not
+  // null) is true. After kTimedOut and kInterrupted a grant may still come in: only Cancel() ends
+  // that.
+  Event Await(Ticket ticket, int64_t deadline_ns, const Atomic<bool>* interrupted = nullptr) {
     Cell& cell = CellOf(ticket);
     for (;;) {
       // [signal] The signal is read before the word, and changed after the word: if the word read
@@ -134,9 +162,16 @@ class WaitQueue {
         default:
           break;
       }
+      if (interrupted != nullptr && interrupted->load(std::memory_order_seq_cst)) {  // [signal]
+        return Event::kInterrupted;
+      }
       if (!Platform::Park(cell.signal, signal, deadline_ns)) return Event::kTimedOut;
     }
   }
+
+  // Any thread, after it has set what Await() was given as `interrupted`. Harmless if the waiter has
+  // left, whoever has the place now.
+  void Interrupt(Ticket ticket) { Signal(CellOf(ticket)); }  // [signal]
 
   // kWoken -> kWaiting: the waiter found nothing and will sleep again. False if granted.
   bool Rest(Ticket ticket) {
@@ -162,6 +197,19 @@ class WaitQueue {
     return false;
   }
 
+  // Any thread, for a ticket with a listener, also when it may have left long ago. True if this
+  // call took it out of the line: its listener will not be called. Linearizes at the CAS.
+  bool TryCancel(Ticket ticket) {
+    uint64_t expected = Word(Round(ticket), kWaiting);
+    if (!CellOf(ticket).word.compare_exchange_strong(expected, Word(Round(ticket), kCancelled),
+                                                     std::memory_order_seq_cst,  // [wake]
+                                                     std::memory_order_seq_cst)) {
+      return false;
+    }
+    Look();
+    return true;
+  }
+
   // What was granted; frees the cell.
   uint32_t TakeGrant(Ticket ticket) {
     Cell& cell = CellOf(ticket);
@@ -178,7 +226,8 @@ class WaitQueue {
     bool any = false;        // false: the line was empty; the rest means nothing
     bool published = false;  // false: it has its ticket only
     bool woken = false;
-    int64_t since = 0;  // when it published itself
+    int64_t since = 0;             // when it published itself
+    Listener* listener = nullptr;  // null: it sleeps
     Ticket ticket = 0;
     uint64_t word = 0;
   };
@@ -195,20 +244,25 @@ class WaitQueue {
       const uint64_t word = cell.word.load(std::memory_order_seq_cst);  // [wake]
       if (word >> kRoundShift == Round(head)) {
         const State state = StateOf(word);
-        if (state == kFree) return Oldest{true, false, false, 0, head, word};
+        if (state == kFree) return Oldest{true, false, false, 0, nullptr, head, word};
         if (state == kWaiting || state == kWoken) {
-          // Relaxed: ordered by the word. If the cell is already in another round this is another
-          // waiter's time, and then the CAS on the word fails too.
-          return Oldest{true, true, state == kWoken, cell.since.load(std::memory_order_relaxed),
-                        head, word};
+          // Relaxed: ordered by the word. If the cell is already in another round these are another
+          // waiter's, and then the CAS on the word fails too.
+          return Oldest{true,
+                        true,
+                        state == kWoken,
+                        cell.since.load(std::memory_order_relaxed),
+                        cell.listener.load(std::memory_order_relaxed),
+                        head,
+                        word};
         }
       }
       Pass(head, word);
     }
   }
 
-  // Gives `grant` to the waiter that Look() found, and wakes it. False if it has changed since:
-  // look again. Linearizes at the CAS.
+  // Gives `grant` to the waiter that Look() found, and wakes it or calls its listener. False if it
+  // has changed since: look again. Linearizes at the CAS.
   bool Grant(const Oldest& oldest, uint32_t grant) {
     assert(oldest.any && grant <= kMaxGrant);
     Cell& cell = CellOf(oldest.ticket);
@@ -221,14 +275,18 @@ class WaitQueue {
       return false;
     }
     Pass(oldest.ticket, granted);
-    // One that has not published itself does not sleep.
-    if (oldest.published) Signal(cell);
+    if (oldest.listener != nullptr) {
+      TakeGrant(oldest.ticket);
+      oldest.listener->OnGrant(grant);
+    } else if (oldest.published) {  // one that has not published itself does not sleep
+      Signal(cell);
+    }
     return true;
   }
 
   // kWaiting -> kWoken for the waiter that Look() found. False if it has changed since.
   bool Wake(const Oldest& oldest) {
-    assert(oldest.published && !oldest.woken);
+    assert(oldest.published && !oldest.woken && oldest.listener == nullptr);
     Cell& cell = CellOf(oldest.ticket);
     uint64_t expected = oldest.word;
     if (!cell.word.compare_exchange_strong(expected, Word(Round(oldest.ticket), kWoken),
@@ -240,29 +298,43 @@ class WaitQueue {
     return true;
   }
 
+  // Whether a waiter of this thread was in the line at some moment of the call. Reads the whole
+  // line.
+  bool Waits(uint32_t thread) const {
+    const uint64_t tail = tail_.load(std::memory_order_seq_cst);
+    for (uint64_t t = head_.load(std::memory_order_seq_cst); t < tail; ++t) {
+      const Cell& cell = CellOf(t);
+      const uint64_t word = cell.word.load(std::memory_order_seq_cst);
+      if (word != Word(Round(t), kWaiting) && word != Word(Round(t), kWoken)) continue;
+      if (cell.thread.load(std::memory_order_relaxed) != thread) continue;
+      // Else the cell may have passed on to another round between the two loads.
+      if (cell.word.load(std::memory_order_seq_cst) >> kRoundShift == Round(t)) return true;
+    }
+    return false;
+  }
+
  private:
   enum State : uint64_t { kFree = 0, kWaiting = 1, kWoken = 2, kGranted = 3, kCancelled = 4 };
 
   static constexpr uint32_t kGrantShift = 3;
   static constexpr uint32_t kRoundShift = 16;
 
-  template <typename T>
-  using Atomic = typename Platform::template Atomic<T>;
-
   struct Cell {
     // word: round, grant, state (diagram above). Written by the waiter (Publish, Rest, Cancel,
-    //   TakeGrant), by granters (Grant, Wake) and by whoever passes a cancelled cell (Pass).
+    //   TakeGrant), by granters (Grant, Wake), by whoever cancels a listener (TryCancel) and by
+    //   whoever passes a cancelled cell (Pass).
     //   Orders: [grant] Grant is release, the waiter's reads are acquire.
     //           [wake] seq_cst; why is told in handoff.h.
     Atomic<uint64_t> word;
-    // since: when the waiter published itself. Written by the waiter before the word, read after
-    // it.
+    // since, thread, listener: what the waiter told of itself. Written by the waiter before the
+    //   word, read after it.
     Atomic<int64_t> since;
-    // signal: what the waiter parks on. Written by granters after the word: release; read by the
-    //   waiter before the word: acquire. It only counts; a wrap needs 2^32 signals between two
-    //   instructions of the waiter.
+    Atomic<Listener*> listener;
+    Atomic<uint32_t> thread;
+    // signal: what the waiter parks on. Written after the word, or after what interrupts: release;
+    //   read by the waiter before them: acquire. It only counts; a wrap needs 2^32 signals between
+    //   two instructions of the waiter.
     Atomic<uint32_t> signal;
-    uint32_t padding[3];
   };
 
   static constexpr uint64_t Word(uint64_t round, State state) {

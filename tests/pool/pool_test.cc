@@ -103,8 +103,9 @@ TEST(PoolTest, CountsAcquires) {
 TEST(PoolTest, ATimeoutTellsTheSituation) {
   WidgetFactory factory;
   const auto pool = MakePool(Untimed(1, 1), &factory);
-  ASSERT_OK_AND_ASSIGN(const Lease<Widget> lease, pool->Acquire());
+  ASSERT_OK_AND_ASSIGN(Lease<Widget> lease, pool->Acquire());
   const int held_at = __LINE__ - 1;
+  lease.MakeTransferable();  // else this thread would be waiting for itself
   EXPECT_THAT(pool->Acquire(absl::Milliseconds(2)).status(),
               StatusIs(absl::StatusCode::kDeadlineExceeded,
                        AllOf(StartsWith("acquire widgets: deadline exceeded after 2ms (capacity 1, "
@@ -131,7 +132,8 @@ TEST(PoolTest, TheOptionsTimeoutIsTheDefault) {
   PoolOptions options = Untimed(1, 1);
   options.acquire_timeout = absl::Milliseconds(3);
   const auto pool = MakePool(options, &factory);
-  ASSERT_OK_AND_ASSIGN(const Lease<Widget> lease, pool->Acquire());
+  ASSERT_OK_AND_ASSIGN(Lease<Widget> lease, pool->Acquire());
+  lease.MakeTransferable();
   EXPECT_THAT(pool->Acquire().status(),
               StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("after 3ms")));
 }

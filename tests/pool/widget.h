@@ -58,6 +58,7 @@ inline PoolOptions Untimed(int min, int max) {
   options.max = max;
   options.idle_timeout = absl::InfiniteDuration();
   options.max_lifetime = absl::InfiniteDuration();
+  options.open_attempts = 1;
   return options;
 }
 

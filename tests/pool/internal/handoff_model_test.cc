@@ -42,18 +42,25 @@ struct Scenario {
   bool close = false;  // another thread closes the pool at some moment
   uint64_t places = 8;
   bool resources = true;  // else every slot is empty all the time
+  uint32_t opens = 8;     // permits
 };
 
 // One run: the threads, and what must hold.
 class Runner {
  public:
   Runner(const Scenario& scenario, uint64_t seed)
-      : scenario_(scenario), model_(seed), handoff_(scenario.slots, scenario.places) {
+      : scenario_(scenario),
+        model_(seed),
+        handoff_({.capacity = scenario.slots,
+                  .reserve = scenario.slots,
+                  .max_waiters = scenario.places,
+                  .max_opens = scenario.opens},
+                 [](ModelHandoff::SlotType& slot, bool) { slot.resource.reset(); }) {
     for (uint32_t i = 0; i < scenario.slots && scenario.resources; ++i) {
       auto& slot = handoff_.slots()[i];
       slot.word.TryTake(SlotState::kEmpty);
       slot.resource = std::make_unique<int>(0);
-      slot.word.TryPutBack(SlotState::kIdle);
+      slot.word.PutBack(SlotState::kIdle);
     }
   }
 
@@ -83,17 +90,25 @@ class Runner {
       if (++holders_[result.slot] != 1) error_ = "a slot has two holders";
       Model::Current().Yield();
       --holders_[result.slot];
-      handoff_.Put(result.slot);
+      PutBack(result.slot);
     }
+  }
+
+  // An empty slot was taken with a permit, to open a resource, which failed.
+  void PutBack(uint32_t slot) {
+    if (handoff_.slots()[slot].resource != nullptr) return handoff_.Put(slot);
+    const ModelHandoff::Visit visit(&handoff_);
+    handoff_.PutOpened(slot);
   }
 
   ModelHandoff::Result Acquire(int number) {
     const uint32_t start = static_cast<uint32_t>(number) % scenario_.slots;
     if (scenario_.fast && handoff_.slots()[start].word.TryLease()) return {End::kTaken, start};
-    const uint32_t slot = handoff_.slots().TryTake(start);
+    const uint32_t slot = handoff_.TryTake(start);
     if (slot != ModelHandoff::kNone) return {End::kTaken, slot};
     const ModelHandoff::Visit visit(&handoff_);
-    return handoff_.Wait(start, number < scenario_.hurried ? kSomeDeadline : kForever);
+    return handoff_.Wait(
+        {.start = start, .deadline_ns = number < scenario_.hurried ? kSomeDeadline : kForever});
   }
 
   void Closer() {
@@ -119,9 +134,9 @@ class Runner {
     if (scenario_.close) return "";
     for (int i = 0; i < 2; ++i) {
       const ModelHandoff::Visit visit(&handoff_);
-      const ModelHandoff::Result result = handoff_.Wait(0, kForever);
+      const ModelHandoff::Result result = handoff_.Wait({});
       if (result.end != End::kTaken) return "the line does not work any more";
-      handoff_.Put(result.slot);
+      PutBack(result.slot);
     }
     return "";
   }
@@ -156,15 +171,21 @@ TEST(HandoffModelStressTest, TwoReleasesServeTwoWaiters) {
   test::Random random;
   for (int run = 0; run < 2 * kRuns; ++run) {
     Model model(random.Next());
-    ModelHandoff handoff(2, 8);
-    ASSERT_EQ(handoff.slots().TryTake(0), 0u);
-    ASSERT_EQ(handoff.slots().TryTake(0), 1u);
+    ModelHandoff handoff({.capacity = 2, .reserve = 2, .max_waiters = 8, .max_opens = 2},
+                         [](ModelHandoff::SlotType&, bool) {});
+    ASSERT_EQ(handoff.TryTake(0), 0u);
+    ASSERT_EQ(handoff.TryTake(0), 1u);
     int holding = 0;
-    for (uint32_t slot : {0u, 1u}) model.Spawn([&handoff, slot] { handoff.Put(slot); });
+    for (uint32_t slot : {0u, 1u}) {
+      model.Spawn([&handoff, slot] {
+        const ModelHandoff::Visit visit(&handoff);
+        handoff.PutOpened(slot);
+      });
+    }
     for (int waiter = 0; waiter < 2; ++waiter) {
       model.Spawn([&] {
         const ModelHandoff::Visit visit(&handoff);
-        EXPECT_EQ(handoff.Wait(0, kForever).end, End::kTaken);
+        EXPECT_EQ(handoff.Wait({}).end, End::kTaken);
         if (++holding == 2) model.Unpark(&holding);
         while (holding < 2) model.Park(&holding, false);
       });
@@ -202,6 +223,11 @@ TEST(HandoffModelStressTest, SomeGiveUpOnTwoSlots) {
 
 TEST(HandoffModelStressTest, EmptySlots) {
   Explore({.slots = 2, .threads = 5, .rounds = 2, .hurried = 1, .resources = false}, kRuns);
+}
+
+TEST(HandoffModelStressTest, EmptySlotsAndOnePermit) {
+  Explore({.slots = 3, .threads = 5, .rounds = 2, .hurried = 2, .resources = false, .opens = 1},
+          kRuns);
 }
 
 TEST(HandoffModelStressTest, Closing) {

@@ -30,12 +30,13 @@ struct Case {
 };
 
 TEST(LifecycleTest, Table) {
-  const SlotView empty{SlotState::kEmpty, 0, 0, 0};
-  const SlotView idle{SlotState::kIdle, 1000, 2000, 0};
-  const SlotView leased{SlotState::kLeased, 1000, 2000, 0};
-  const SlotView opening{SlotState::kLeased, 0, 2000, 0};
-  const SlotView reserved{SlotState::kReserved, 1000, 2000, 0};
-  const SlotView retired{SlotState::kRetired, 0, 0, 0};
+  const SlotView empty{.state = SlotState::kEmpty};
+  const SlotView idle{.state = SlotState::kIdle, .opened_at = 1000, .since = 2000};
+  const SlotView leased{.state = SlotState::kLeased, .opened_at = 1000, .since = 2000};
+  const SlotView opening{.state = SlotState::kLeased, .since = 2000};
+  const SlotView reserved{.state = SlotState::kReserved, .opened_at = 1000, .since = 2000};
+  const SlotView retired{.state = SlotState::kRetired};
+  const SlotView withheld{.state = SlotState::kWithheld, .opened_at = 1000, .since = 2000};
   const std::vector<Case> cases = {
       {"less than min: open", empty, 2000, 1, {Action::kOpen, kForever}},
       {"min is there: leave it empty", empty, 2000, 2, {Action::kNone, kForever}},
@@ -55,6 +56,7 @@ TEST(LifecycleTest, Table) {
       {"being opened", opening, 50'000, 3, {Action::kNone, kForever}},
       {"the keeper's own", reserved, 50'000, 3, {Action::kNone, kForever}},
       {"retired", retired, 50'000, 0, {Action::kNone, kForever}},
+      {"withheld", withheld, 50'000, 3, {Action::kNone, kForever}},
   };
   for (const Case& c : cases) {
     EXPECT_EQ(DecideLifecycle(c.slot, c.now, c.size, 100, kLimits), c.expected) << c.what;
@@ -63,7 +65,7 @@ TEST(LifecycleTest, Table) {
 
 TEST(LifecycleTest, InfiniteTimesAreNeverDue) {
   const LifecycleLimits limits{.min = 0};
-  const SlotView idle{SlotState::kIdle, 1, 1, 0};
+  const SlotView idle{.state = SlotState::kIdle, .opened_at = 1, .since = 1};
   const LifecycleDecision nothing{Action::kNone, kForever};
   EXPECT_EQ(DecideLifecycle(idle, kForever - 1, 1, 0, limits), nothing);
   EXPECT_EQ(LifetimeEnd(1, 0, limits), kForever);

@@ -8,18 +8,31 @@ namespace {
 
 using Word = SlotWord<SystemPlatform>;
 
-static_assert(sizeof(Slot<int, SystemPlatform>) == 64);
-static_assert(alignof(Slot<int, SystemPlatform>) == 64);
+static_assert(sizeof(Slot<int, SystemPlatform>) == 128);
+static_assert(alignof(Slot<int, SystemPlatform>) == 128);
+
+Word& Empty(Word& word) {
+  word.TryTake(SlotState::kRetired);
+  word.Unwant();
+  word.PutBack(SlotState::kEmpty);
+  return word;
+}
 
 Word& Idle(Word& word) {
-  word.TryTake(SlotState::kEmpty);
+  Empty(word).TryTake(SlotState::kEmpty);
   word.TryPutBack(SlotState::kIdle);
   return word;
 }
 
-TEST(SlotWordTest, BeginsEmpty) {
+TEST(SlotWordTest, BeginsRetiredAndWanted) {
+  const Word word;
+  EXPECT_EQ(word.Peek(), SlotState::kRetired);
+  EXPECT_TRUE(word.wanted());
+}
+
+TEST(SlotWordTest, AnEmptySlotIsNotLeasedTheFastWay) {
   Word word;
-  EXPECT_EQ(word.Peek(), SlotState::kEmpty);
+  Empty(word);
   EXPECT_FALSE(word.TryLease());
   EXPECT_FALSE(word.TryTake(SlotState::kIdle));
   EXPECT_TRUE(word.TryTake(SlotState::kEmpty));
@@ -62,14 +75,18 @@ TEST(SlotWordTest, WantedOutlastsTakersAndReleases) {
   EXPECT_TRUE(word.wanted());
 }
 
-TEST(SlotWordTest, RetiredIsTheEnd) {
-  Word word;
-  ASSERT_TRUE(word.TryTake(SlotState::kEmpty));
-  word.Retire();
-  EXPECT_EQ(word.Want(), SlotState::kRetired);
-  EXPECT_FALSE(word.TryLease());
-  EXPECT_FALSE(word.TryTake(SlotState::kIdle));
-  EXPECT_FALSE(word.TryTake(SlotState::kEmpty));
+TEST(SlotWordTest, OnlyWhoAsksForItTakesASlotThatWasLaidAside) {
+  for (const SlotState state : {SlotState::kRetired, SlotState::kWithheld}) {
+    Word word;
+    ASSERT_TRUE(Idle(word).TryLease());
+    word.Rest(state);
+    EXPECT_EQ(word.Want(), state);
+    EXPECT_FALSE(word.TryLease());
+    EXPECT_FALSE(word.TryTake(SlotState::kIdle));
+    EXPECT_FALSE(word.TryTake(SlotState::kEmpty));
+    EXPECT_TRUE(word.TryTake(state));
+    EXPECT_TRUE(word.wanted());
+  }
 }
 
 TEST(SlotTest, NotesWhoLeasedIt) {
@@ -77,11 +94,35 @@ TEST(SlotTest, NotesWhoLeasedIt) {
   EXPECT_EQ(slot.AvailableState(), SlotState::kEmpty);
   slot.resource = std::make_unique<int>(1);
   EXPECT_EQ(slot.AvailableState(), SlotState::kIdle);
-  slot.NoteLease({"a.cc", 5});
-  slot.NoteLease({"b.cc", 6});
+  slot.NoteLease({"a.cc", 5}, 1);
+  slot.NoteLease({"b.cc", 6}, 2);
   EXPECT_EQ(slot.uses.load(), 2u);
   EXPECT_STREQ(slot.holder_file.load(), "b.cc");
   EXPECT_EQ(slot.holder_line.load(), 6);
+  EXPECT_EQ(slot.owner.load(), 2u);
+}
+
+TEST(SlotTest, TimesOneLeaseInSoMany) {
+  Slot<int, SystemPlatform> slot;
+  int timed = 0;
+  for (int i = 0; i < 1024; ++i) timed += slot.NoteLease({}, 1) ? 1 : 0;
+  EXPECT_EQ(timed, 4);
+}
+
+TEST(SlotTest, NotesAreAboutOneLease) {
+  Slot<int, SystemPlatform> slot;
+  slot.NoteLease({}, 1);
+  slot.NoteLabel("report");
+  slot.NoteTime(10, 1);
+  slot.NoteSeen(20);
+  slot.NoteSeen(30);  // the first time counts
+  EXPECT_EQ(slot.seen_at.load(), 20);
+  EXPECT_EQ(slot.label_use.load(), slot.uses.load());
+  EXPECT_EQ(slot.timed_use.load(), slot.uses.load());
+  slot.NoteLease({}, 1);
+  EXPECT_NE(slot.label_use.load(), slot.uses.load());
+  EXPECT_NE(slot.timed_use.load(), slot.uses.load());
+  EXPECT_NE(slot.seen_use.load(), slot.uses.load());
 }
 
 }  // namespace

@@ -8,43 +8,61 @@ namespace {
 
 using AnySlots = Slots<int, SystemPlatform>;
 
-void Fill(AnySlots& slots, uint32_t index) {
-  ASSERT_TRUE(slots[index].word.TryTake(SlotState::kEmpty));
-  slots[index].resource = std::make_unique<int>(0);
-  ASSERT_TRUE(slots[index].word.TryPutBack(SlotState::kIdle));
+void Become(AnySlots& slots, uint32_t index, SlotState state) {
+  ASSERT_TRUE(slots[index].word.TryTake(slots[index].word.Peek()));
+  slots[index].word.PutBackWanted(state);
+}
+
+TEST(SlotsTest, BeginsRetired) {
+  AnySlots slots(3, 3);
+  EXPECT_EQ(slots.size(), 3u);
+  EXPECT_EQ(slots.TryTake(SlotState::kIdle, 0), AnySlots::kNone);
+  EXPECT_EQ(slots.TryTake(SlotState::kEmpty, 0), AnySlots::kNone);
+  EXPECT_TRUE(slots.Any(SlotState::kRetired));
 }
 
 TEST(SlotsTest, TakesFromTheStartOnAndAround) {
-  AnySlots slots(3);
-  EXPECT_EQ(slots.TryTake(1), 1u);
-  EXPECT_EQ(slots.TryTake(1), 2u);
-  EXPECT_EQ(slots.TryTake(1), 0u);
-  EXPECT_EQ(slots.TryTake(1), AnySlots::kNone);
+  AnySlots slots(3, 3);
+  for (uint32_t i = 0; i < 3; ++i) Become(slots, i, SlotState::kEmpty);
+  EXPECT_EQ(slots.TryTake(SlotState::kEmpty, 1), 1u);
+  EXPECT_EQ(slots.TryTake(SlotState::kEmpty, 1), 2u);
+  EXPECT_EQ(slots.TryTake(SlotState::kEmpty, 1), 0u);
+  EXPECT_EQ(slots.TryTake(SlotState::kEmpty, 1), AnySlots::kNone);
 }
 
-TEST(SlotsTest, PrefersIdleToEmpty) {
-  AnySlots slots(4);
-  Fill(slots, 3);
-  EXPECT_EQ(slots.TryTake(0), 3u);
-  EXPECT_EQ(slots.TryTake(0), 0u);
+TEST(SlotsTest, AStartBeyondTheEndIsTheBeginning) {
+  AnySlots slots(2, 2);
+  Become(slots, 1, SlotState::kIdle);
+  EXPECT_EQ(slots.TryTake(SlotState::kIdle, 7), 1u);
 }
 
-TEST(SlotsTest, KnowsWhetherAnyIsAvailable) {
-  AnySlots slots(2);
-  EXPECT_TRUE(slots.AnyAvailable());
-  slots.TryTake(0);
-  EXPECT_TRUE(slots.AnyAvailable());
-  slots.TryTake(0);
-  EXPECT_FALSE(slots.AnyAvailable());
-  slots[1].word.PutBackWanted(SlotState::kEmpty);
-  EXPECT_TRUE(slots.AnyAvailable());
+TEST(SlotsTest, KnowsWhetherAnyIsInAState) {
+  AnySlots slots(2, 2);
+  EXPECT_FALSE(slots.Any(SlotState::kIdle));
+  Become(slots, 1, SlotState::kIdle);
+  EXPECT_TRUE(slots.Any(SlotState::kIdle));
+  EXPECT_FALSE(slots.Any(SlotState::kEmpty));
+}
+
+TEST(SlotsTest, GrowsWithoutMoving) {
+  AnySlots slots(1, 100);
+  const auto* const first = &slots[0];
+  Become(slots, 0, SlotState::kIdle);
+  slots.Grow(100);
+  EXPECT_EQ(slots.size(), 100u);
+  EXPECT_EQ(&slots[0], first);
+  EXPECT_EQ(slots[0].word.Peek(), SlotState::kIdle);
+  EXPECT_EQ(slots[99].word.Peek(), SlotState::kRetired);
+  EXPECT_EQ(slots.IndexOf(slots[99]), 99u);
+  slots.Grow(5);  // there are more already
+  EXPECT_EQ(slots.size(), 100u);
 }
 
 TEST(SlotsTest, WantAllMarksEverySlot) {
-  AnySlots slots(5);
+  AnySlots slots(5, 5);
+  for (uint32_t i = 0; i < slots.size(); ++i) slots[i].word.Unwant();
   slots.WantAll();
   for (uint32_t i = 0; i < slots.size(); ++i) EXPECT_TRUE(slots[i].word.wanted());
-  EXPECT_EQ(slots.IndexOf(slots[4]), 4u);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ using Event = Queue::Event;
 Queue::Ticket Enter(Queue& queue, int64_t now = 0) {
   Queue::Ticket ticket = 0;
   EXPECT_TRUE(queue.Enqueue(&ticket));
-  EXPECT_TRUE(queue.Publish(ticket, now));
+  EXPECT_TRUE(queue.Publish(ticket, {.since = now, .thread = 0, .listener = nullptr}));
   return ticket;
 }
 
@@ -51,7 +51,7 @@ TEST(WaitQueueTest, GrantsToAWaiterThatHasItsTicketOnly) {
   EXPECT_TRUE(queue.Look().any);
   EXPECT_FALSE(queue.Look().published);
   EXPECT_TRUE(Grant(queue, 3));
-  EXPECT_FALSE(queue.Publish(ticket, 0));
+  EXPECT_FALSE(queue.Publish(ticket, {}));
   EXPECT_EQ(queue.TakeGrant(ticket), 3u);
 }
 

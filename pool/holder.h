@@ -1,0 +1,24 @@
+#ifndef VOUCH_POOL_HOLDER_H_
+#define VOUCH_POOL_HOLDER_H_
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "pool/call_site.h"
+
+namespace vouch::pool {
+
+// Who holds a lease. Read while the holder goes on: each field was true at some moment.
+//
+// Ownership: a value.
+struct Holder {
+  CallSite site = {};  // where it was acquired
+  std::string label;   // AcquireOptions::label, if one was given
+  // The lease is at least this old. Exact if it was waited for or sampled; else it counts from when
+  // the pool first noticed it: zero if it has not yet.
+  absl::Duration age = absl::ZeroDuration();
+};
+
+}  // namespace vouch::pool
+
+#endif  // VOUCH_POOL_HOLDER_H_
