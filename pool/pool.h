@@ -130,7 +130,8 @@ class Pool {
   absl::StatusOr<LeaseType> TryAcquire(CallSite site = CallSite::Current());
 
   // Runs a closure some time later, on a thread of its choice. Must not throw. One that runs it at
-  // once is allowed; then `done` may run inside AcquireAsync() or inside somebody's release.
+  // once is allowed; then `done` may run inside AcquireAsync() or inside somebody's release, and must
+  // not destroy the pool.
   using Executor = std::function<void(absl::AnyInvocable<void() &&>)>;
   using AsyncDone = absl::AnyInvocable<void(absl::StatusOr<LeaseType>) &&>;
 
@@ -600,10 +601,13 @@ void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Req
   auto occupy = [this, executor, request,
                  done = std::move(done)](absl::StatusOr<OwnedSlot> slot) mutable {
     if (!slot.ok()) return std::move(done)(slot.status());
-    const typename Handoff::Visit occupying(&handoff_);
-    std::optional<absl::StatusOr<LeaseType>> lease = Occupy(slot->Take(), request, 0);
-    if (lease.has_value()) return std::move(done)(*std::move(lease));
-    StartAsync(std::move(executor), std::move(done), std::move(request));
+    std::optional<absl::StatusOr<LeaseType>> lease;
+    {
+      const typename Handoff::Visit occupying(&handoff_);
+      lease = Occupy(slot->Take(), request, 0);
+      if (!lease.has_value()) return StartAsync(std::move(executor), std::move(done), request);
+    }
+    std::move(done)(*std::move(lease));  // may destroy the pool, if there is no lease in it
   };
   const uint32_t start = ThreadHint::Start(id_, std::max(handoff_.gate().limit(), 1u));
   const uint32_t taken = handoff_.TryTake(start);

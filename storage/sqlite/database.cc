@@ -81,8 +81,6 @@ SqliteOptions Database::ConnectionOptions(Access access, Policy policy) const {
           .busy_timeout = options_.busy_timeout};
 }
 
-Database::~Database() { (void)Close(absl::InfiniteDuration()); }
-
 absl::StatusOr<ReadLease> Database::Read(pool::CallSite site) {
   return Read(options_.acquire_timeout, site);
 }

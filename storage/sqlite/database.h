@@ -108,7 +108,7 @@ struct DatabaseStats {
 class Database {
  public:
   static absl::StatusOr<std::unique_ptr<Database>> Open(DatabaseOptions options);
-  ~Database();
+  ~Database() = default;
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
@@ -146,6 +146,7 @@ class Database {
 
   Governor governor_;
   std::unique_ptr<Pool> writer_;  // Null when opened for reading only.
+  // Destroyed before the writer, which then leaves no -wal behind.
   std::unique_ptr<Pool> readers_;
 };
 
