@@ -1,0 +1,91 @@
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+
+/** Threads that do the same thing over and over while a window of time is open: crowd.h in Java. */
+final class Crowd {
+  /** What a thread does: loops until the window is over. */
+  interface Body {
+    void run(int thread, Window window) throws Exception;
+  }
+
+  /** The n-th turn of a thread. */
+  interface Turn {
+    void take(int thread, long n) throws Exception;
+  }
+
+  /** Not yet open while the threads, and the compiler, come up to speed; then open; then over. */
+  static final class Window {
+    private volatile int phase;
+
+    boolean opened() {
+      return phase >= 1;
+    }
+
+    boolean over() {
+      return phase == 2;
+    }
+  }
+
+  private Crowd() {}
+
+  /** Returns for how many nanoseconds the window was open. */
+  static long gather(int threads, long rampMillis, long openMillis, Body body) throws Exception {
+    Window window = new Window();
+    CountDownLatch ready = new CountDownLatch(threads);
+    List<Thread> crowd = new ArrayList<>();
+    for (int t = 0; t < threads; t++) {
+      int thread = t;
+      crowd.add(
+          new Thread(
+              () -> {
+                try {
+                  ready.countDown();
+                  ready.await();
+                  body.run(thread, window);
+                } catch (Exception exception) {
+                  exception.printStackTrace();
+                  Runtime.getRuntime().halt(1);
+                }
+              }));
+    }
+    crowd.forEach(Thread::start);
+    ready.await();
+    Thread.sleep(rampMillis);
+    long start = System.nanoTime();
+    window.phase = 1;
+    Thread.sleep(openMillis);
+    long open = System.nanoTime() - start;
+    window.phase = 2;
+    for (Thread thread : crowd) {
+      thread.join();
+    }
+    return open;
+  }
+
+  /** Returns a turn's share of the wall time in nanoseconds, all threads together. */
+  static double nanosATurn(int threads, Turn turn) throws Exception {
+    long[] turns = new long[threads];
+    long open =
+        gather(
+            threads,
+            500,
+            300,
+            (thread, window) -> {
+              long n = 0;
+              while (!window.opened()) {
+                turn.take(thread, n++);
+              }
+              long before = n;
+              while (!window.over()) {
+                turn.take(thread, n++);
+              }
+              turns[thread] = n - before;
+            });
+    long sum = 0;
+    for (long count : turns) {
+      sum += count;
+    }
+    return (double) open / sum;
+  }
+}
