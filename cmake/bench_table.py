@@ -111,6 +111,8 @@ def case_tables(variants, time):
     """A row a contestant. Columns are the variants, if only time was measured, or the measures, if
     there is one variant; else there is a table for each measure."""
     measures = list(dict.fromkeys(measure for row in variants.values() for measure in row))
+    # Google Benchmark puts counters in the order of the alphabet, in which max is before p50.
+    measures.sort(key=lambda measure: (measure != "time", measure.replace("_max", "_~max")))
     if len(variants) == 1:
         (row,) = variants.values()
         return rows({heading(measure, time): (measure, row[measure]) for measure in measures})
@@ -145,12 +147,22 @@ def cell(measure, column, contestant):
     text = nanoseconds(value) if is_time else number(value)
     if contestant == "vouch" or not column.get("vouch"):
         return text
-    return f"{text} ({value / column['vouch']:.3g}×)"
+    return f"{text} ({ratio(value / column['vouch'])}×)"
+
+
+def ratio(value):
+    if value < 0.001:
+        return "<0.001"
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value >= 1 else f"{value:.2g}"
 
 
 def number(value):
-    """Four significant digits, without an exponent."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{round(value, 4):.4g}"
+    """Three significant digits or more, without an exponent."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else "<0.001"
 
 
 def nanoseconds(value):

@@ -18,7 +18,7 @@ constexpr int kSlots = 4;
 // the clock rate.
 void Work(int64_t seed) {
   auto x = static_cast<uint64_t>(seed);
-  for (int i = 0; i < 1500; ++i) x = x * 6364136223846793005 + 1442695040888963407;
+  for (int i = 0; i < 2000; ++i) x = x * 6364136223846793005 + 1442695040888963407;
   benchmark::DoNotOptimize(x);
 }
 

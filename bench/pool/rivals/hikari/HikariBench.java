@@ -332,7 +332,7 @@ final class HikariBench {
 
   private static long work(long seed) {
     long x = seed;
-    for (int i = 0; i < 1500; i++) {
+    for (int i = 0; i < 2000; i++) {
       x = x * 6364136223846793005L + 1442695040888963407L;
     }
     return x;
