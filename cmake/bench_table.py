@@ -51,7 +51,8 @@ def table(report):
             lines += [context[f"case {case}"], ""]
         lines += case_tables(variants, context.get(f"time {case}", "time"))
     remarks = [f"- {name}: {text}." for name, text in about("remark", context)]
-    remarks += [f"- not measured: {name} ({text})." for name, text in about("not measured", context)]
+    remarks += [f"- not measured: {name} ({text})."
+                for name, text in about("not measured", context)]
     if remarks:
         lines += ["", "## Remarks", ""] + remarks
     lines += [""] + [f"**{error}**" for error in errors]

@@ -24,7 +24,8 @@ class BenchTableTest(unittest.TestCase):
         self.assertEqual(errors, [])
 
     def test_variants_are_columns_if_only_time_was_measured(self):
-        text, _ = self.table(run("pool/pair/vouch/threads:1", 5), run("pool/pair/vouch/threads:2", 4),
+        text, _ = self.table(run("pool/pair/vouch/threads:1", 5),
+                             run("pool/pair/vouch/threads:2", 4),
                              run("pool/pair/mutex/threads:2", 8))
         self.assertIn("| | threads:1 | threads:2 |\n|---|---:|---:|\n"
                       "| vouch | 5 ns | 4 ns |\n| mutex | – | 8 ns (2×) |", text)

@@ -1,4 +1,5 @@
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 
@@ -13,6 +14,9 @@ final class Crowd {
   interface Turn {
     void take(int thread, long n) throws Exception;
   }
+
+  /** A turn's share of the wall time, all together, and how many threads had none. */
+  record Turns(double nanos, long starved) {}
 
   /** Not yet open while the threads, and the compiler, come up to speed; then open; then over. */
   static final class Window {
@@ -78,11 +82,10 @@ final class Crowd {
   }
 
   /**
-   * Returns a turn's share of the wall time in nanoseconds, all threads together. Turns that the end
-   * of the window finds waiting are interrupted: 2,000 threads of HikariCP may need a minute to
-   * finish theirs, as those that give back yield until somebody who waits has taken.
+   * Turns that the end of the window finds waiting are interrupted: 2,000 threads of HikariCP may
+   * need a minute to finish theirs, as who gives back yields until somebody who waits has taken.
    */
-  static double nanosATurn(int threads, Turn turn) throws Exception {
+  static Turns takeTurns(int threads, Turn turn) throws Exception {
     long[] turns = new long[threads];
     long open =
         gather(
@@ -101,10 +104,8 @@ final class Crowd {
               }
               turns[thread] = n - before;
             });
-    long sum = 0;
-    for (long count : turns) {
-      sum += count;
-    }
-    return (double) open / sum;
+    return new Turns(
+        (double) open / Arrays.stream(turns).sum(),
+        Arrays.stream(turns).filter(count -> count == 0).count());
   }
 }

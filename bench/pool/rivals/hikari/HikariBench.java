@@ -81,7 +81,7 @@ final class HikariBench {
   private static void warmUp() throws Exception {
     HikariPool pool = poolOf(8);
     for (int i = 0; i < 3; i++) {
-      Crowd.nanosATurn(8, (thread, n) -> pair(pool));
+      Crowd.takeTurns(8, (thread, n) -> pair(pool));
     }
     pool.shutdown();
   }
@@ -91,7 +91,7 @@ final class HikariBench {
       HikariPool pool = poolOf(8);
       report.add(
           "pool/acquire_release/hikaricp/threads:" + threads,
-          Crowd.nanosATurn(threads, (thread, n) -> pair(pool)));
+          Crowd.takeTurns(threads, (thread, n) -> pair(pool)).nanos());
       pool.shutdown();
     }
   }
@@ -105,7 +105,8 @@ final class HikariBench {
     for (int threads : new int[] {1, 2, 8, 64}) {
       HikariPool pool = poolOf(8);
       Samples[] samples = Samples.forThreads(threads);
-      Crowd.gather(threads, 500, 300, (thread, window) -> samplePairs(pool, window, samples[thread]));
+      Crowd.gather(
+          threads, 500, 300, (thread, window) -> samplePairs(pool, window, samples[thread]));
       Samples all = Samples.sorted(samples);
       report.add(
           "pool/pair_latency/hikaricp/threads:" + threads,
@@ -155,7 +156,7 @@ final class HikariBench {
         HikariPool pool = open(config, 8);
         report.add(
             "pool/point_select/hikaricp/threads:" + threads,
-            Crowd.nanosATurn(threads, (thread, n) -> select(pool, keyOf(thread, n))));
+            Crowd.takeTurns(threads, (thread, n) -> select(pool, keyOf(thread, n))).nanos());
         pool.shutdown();
       }
     }
@@ -182,13 +183,14 @@ final class HikariBench {
     }
   }
 
+  /** What the threads of exhausted() saw, by thread, in nanoseconds. */
+  private record Crowded(int slots, Samples[] waits, long[] turns, long[] held) {}
+
   private static void exhausted() throws Exception {
-    int slots = 4;
     int threads = 64;
-    HikariPool pool = poolOf(slots);
-    Samples[] waits = Samples.forThreads(threads);
-    long[] turns = new long[threads];
-    long[] held = new long[threads];
+    Crowded seen =
+        new Crowded(4, Samples.forThreads(threads), new long[threads], new long[threads]);
+    HikariPool pool = poolOf(seen.slots);
     long open =
         Crowd.gather(
             threads,
@@ -196,47 +198,56 @@ final class HikariBench {
             1000,
             (thread, window) -> {
               while (!window.over()) {
-                long asked = System.nanoTime();
-                long got;
-                try (Connection connection = pool.getConnection()) {
-                  got = System.nanoTime();
-                  LockSupport.parkNanos(100_000);
-                  connection.unwrap(FreeConnection.class).uses++;
-                }
-                if (window.opened()) {
-                  waits[thread].add(got - asked);
-                }
-                if (window.opened() && !window.over()) {
-                  turns[thread]++;
-                  held[thread] += System.nanoTime() - got;
-                }
+                holdForASleep(pool, window, seen, thread);
               }
             });
-    double sum = Arrays.stream(turns).sum();
-    double squares = Arrays.stream(turns).mapToDouble(count -> (double) count * count).sum();
-    double hold = Arrays.stream(held).sum() / sum;
-    double share = hold * threads / slots;
-    Samples all = Samples.sorted(waits);
+    reportWaits(seen, open);
+    pool.shutdown();
+  }
+
+  private static void holdForASleep(HikariPool pool, Crowd.Window window, Crowded seen, int thread)
+      throws SQLException {
+    long asked = System.nanoTime();
+    try (Connection connection = pool.getConnection()) {
+      long got = System.nanoTime();
+      if (window.opened()) {
+        seen.waits[thread].add(got - asked);
+      }
+      LockSupport.parkNanos(100_000);
+      connection.unwrap(FreeConnection.class).uses++;
+      if (window.opened() && !window.over()) {
+        seen.turns[thread]++;
+        seen.held[thread] += System.nanoTime() - got;
+      }
+    }
+  }
+
+  private static void reportWaits(Crowded seen, long open) {
+    int threads = seen.turns.length;
+    double sum = Arrays.stream(seen.turns).sum();
+    double squares = Arrays.stream(seen.turns).mapToDouble(count -> (double) count * count).sum();
+    double hold = Arrays.stream(seen.held).sum() / sum;
+    double share = hold * threads / seen.slots;
+    Samples all = Samples.sorted(seen.waits);
     report.add(
         "pool/exhausted/hikaricp",
         open / sum,
+        "busy",
+        hold * sum / ((double) open * seen.slots),
+        "jain",
+        sum * sum / (threads * squares),
+        "sleep_late_ns",
+        hold - 100_000,
+        "starved",
+        Arrays.stream(seen.turns).filter(count -> count == 0).count(),
+        "wait_max",
+        all.max() / share,
         "wait_p50",
         all.at(0.5) / share,
         "wait_p99",
         all.at(0.99) / share,
         "wait_p999",
-        all.at(0.999) / share,
-        "wait_max",
-        all.max() / share,
-        "jain",
-        sum * sum / (threads * squares),
-        "starved",
-        Arrays.stream(turns).filter(count -> count == 0).count(),
-        "busy",
-        hold * sum / ((double) open * slots),
-        "sleep_late_ns",
-        hold - 100_000);
-    pool.shutdown();
+        all.at(0.999) / share);
   }
 
   private static void timeout() throws Exception {
@@ -286,8 +297,8 @@ final class HikariBench {
 
   private static void manyWaiters() throws Exception {
     HikariPool pool = poolOf(50);
-    report.add(
-        "pool/many_waiters/hikaricp", Crowd.nanosATurn(2000, (thread, n) -> pair(pool)));
+    Crowd.Turns turns = Crowd.takeTurns(2000, (thread, n) -> pair(pool));
+    report.add("pool/many_waiters/hikaricp", turns.nanos(), "starved", turns.starved());
     pool.shutdown();
   }
 
@@ -319,13 +330,14 @@ final class HikariBench {
       HikariPool pool = poolOf(4);
       report.add(
           "pool/busy_hold/hikaricp/threads:" + threads,
-          Crowd.nanosATurn(
-              threads,
-              (thread, n) -> {
-                try (Connection connection = pool.getConnection()) {
-                  connection.unwrap(FreeConnection.class).uses += (int) work(n) & 1;
-                }
-              }));
+          Crowd.takeTurns(
+                  threads,
+                  (thread, n) -> {
+                    try (Connection connection = pool.getConnection()) {
+                      connection.unwrap(FreeConnection.class).uses += (int) work(n) & 1;
+                    }
+                  })
+              .nanos());
       pool.shutdown();
     }
   }
