@@ -1,7 +1,9 @@
 // Threads that take a resource of eight, touch it, and give it back, as fast as they can.
-// Reported: items per second, all threads together; "wall_ns" is a pair's share of the wall time.
+// Time: a pair's share of the wall time, all threads together.
 
 #include "bench/pool/contestants.h"
+#include "bench/pool/crowd.h"
+#include "bench/support/remarks.h"
 #include "benchmark/benchmark.h"
 
 namespace vouch::bench {
@@ -9,29 +11,30 @@ namespace {
 
 constexpr int kSlots = 8;
 
-template <typename Contestant>
+template <typename Pool>
 void AcquireRelease(benchmark::State& state) {
-  static Contestant pool(kSlots);  // shared by the benchmark's threads
+  Pool pool(kSlots, SelectDatabase());
   for (auto _ : state) {
-    auto lease = pool.Acquire();
-    ++lease->uses;
-    benchmark::ClobberMemory();
+    ReportTurns(state, TakeTurns(static_cast<int>(state.range(0)), [&pool](int, int64_t) {
+                  auto lease = pool.Acquire();
+                  lease->Touch();
+                  benchmark::ClobberMemory();
+                }));
   }
-  state.SetItemsProcessed(state.iterations());
-  state.counters["wall_ns"] =
-      benchmark::Counter(static_cast<double>(state.iterations()) * 1e-9,
-                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
-void OnThreads(benchmark::internal::Benchmark* bench) {
-  for (const int threads : {1, 2, 4, 8, 16, 64}) bench->Threads(threads);
-  bench->UseRealTime();
-}
-
-BENCHMARK_TEMPLATE(AcquireRelease, Vouch)->Name("pool/acquire_release/vouch")->Apply(OnThreads);
-BENCHMARK_TEMPLATE(AcquireRelease, MutexAndCondition)
-    ->Name("pool/acquire_release/mutex_cv")
-    ->Apply(OnThreads);
+[[maybe_unused]] const bool registered = [] {
+  DescribeCase("pool/acquire_release", "pair",
+               "Taking a resource of 8, touching it and giving it back, again and again: wall time "
+               "a pair, all threads together.");
+  ForEachContestant<Item>([]<typename Pool>(const std::string& name) {
+    OneWindow(benchmark::RegisterBenchmark(("pool/acquire_release/" + name).c_str(),
+                                           AcquireRelease<Pool>))
+        ->ArgName("threads")
+        ->ArgsProduct({{1, 2, 4, 8, 16, 64}});
+  });
+  return true;
+}();
 
 }  // namespace
 }  // namespace vouch::bench

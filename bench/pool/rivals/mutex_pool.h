@@ -5,8 +5,10 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <utility>
+#include <string>
 #include <vector>
+
+#include "bench/pool/rivals/lent.h"
 
 namespace vouch::bench {
 
@@ -17,33 +19,18 @@ namespace vouch::bench {
 template <typename Resource>
 class MutexPool {
  public:
-  class Lease {
-   public:
-    Lease() = default;
-    Lease(MutexPool* pool, Resource* resource) : pool_(pool), resource_(resource) {}
-    Lease(Lease&& other) noexcept
-        : pool_(other.pool_), resource_(std::exchange(other.resource_, nullptr)) {}
-    Lease& operator=(Lease&&) = delete;
-    ~Lease() {
-      if (resource_ != nullptr) pool_->Release(resource_);
-    }
-    explicit operator bool() const { return resource_ != nullptr; }
-    Resource* operator->() const { return resource_; }
+  using Lease = Lent<MutexPool, Resource>;
 
-   private:
-    MutexPool* pool_ = nullptr;
-    Resource* resource_ = nullptr;
-  };
-
-  explicit MutexPool(int size) {
+  MutexPool(int size, const std::string& database) {
     for (int i = 0; i < size; ++i) {
-      resources_.push_back(std::make_unique<Resource>());
+      resources_.push_back(std::make_unique<Resource>(database));
       idle_.push_back(resources_.back().get());
     }
   }
 
+  Lease Acquire() { return AcquireWithin(std::chrono::seconds(30)); }
   // Empty after the timeout.
-  Lease Acquire(std::chrono::nanoseconds timeout) {
+  Lease AcquireWithin(std::chrono::nanoseconds timeout) {
     std::unique_lock<std::mutex> lock(mutex_);
     if (idle_.empty()) {
       ++waiting_;
@@ -57,6 +44,8 @@ class MutexPool {
   }
 
  private:
+  friend Lease;
+
   void Release(Resource* resource) {
     bool wake = false;
     {
