@@ -40,4 +40,20 @@ std::string FormatUtcMillis(absl::Time time) {
   return absl::FormatTime("%E4Y-%m-%d%ET%H:%M:%E3SZ", millis, absl::UTCTimeZone());
 }
 
+std::optional<absl::Time> ParseUtc(std::string_view text) {
+  constexpr const char* kForms[] = {"%E4Y-%m-%d%ET%H:%M:%E3SZ", "%E4Y-%m-%d%ET%H:%M:%SZ",
+                                    "%E4Y-%m-%d %H:%M:%S"};
+  const absl::string_view wanted(text.data(), text.size());
+  for (const char* form : kForms) {
+    absl::Time time;
+    // Abseil's parser takes more than these forms (spaces, a leap second): what it understood must
+    // be what was said.
+    if (absl::ParseTime(form, wanted, absl::UTCTimeZone(), &time, nullptr) &&
+        absl::FormatTime(form, time, absl::UTCTimeZone()) == wanted) {
+      return time;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace vouch::storage

@@ -12,7 +12,9 @@
 #define VOUCH_STORAGE_CLOCK_H_
 
 #include <chrono>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
 
@@ -36,6 +38,11 @@ class SteadyClock {
 // `time` in UTC as YYYY-MM-DDTHH:MM:SS.mmmZ, truncated to milliseconds: the one form in which
 // units of work and migrations store a time. Years outside 0000–9999 are clamped to them.
 std::string FormatUtcMillis(absl::Time time);
+
+// The time that `text` says in exactly one of the forms in which a table stores one, all in UTC:
+// YYYY-MM-DDTHH:MM:SS.mmmZ, YYYY-MM-DDTHH:MM:SSZ, or SQLite's own YYYY-MM-DD HH:MM:SS. Nothing when
+// it is in none, or names no day or time there is.
+std::optional<absl::Time> ParseUtc(std::string_view text);
 
 }  // namespace vouch::storage
 

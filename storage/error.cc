@@ -8,6 +8,16 @@ namespace vouch::storage {
 namespace {
 
 constexpr char kNativeCodeUrl[] = "vouch.storage/native_code";
+constexpr char kSqlOffsetUrl[] = "vouch.storage/sql_offset";
+
+std::optional<int> NumberIn(const absl::Status& status, const char* url) {
+  const auto payload = status.GetPayload(url);
+  int number = 0;
+  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &number)) {
+    return std::nullopt;
+  }
+  return number;
+}
 
 bool IsContinuationByte(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
@@ -19,11 +29,15 @@ absl::Status WithNativeCode(absl::Status status, int code) {
 }
 
 std::optional<int> NativeCode(const absl::Status& status) {
-  const auto payload = status.GetPayload(kNativeCodeUrl);
-  int code = 0;
-  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &code)) return std::nullopt;
-  return code;
+  return NumberIn(status, kNativeCodeUrl);
 }
+
+absl::Status WithSqlOffset(absl::Status status, int offset) {
+  status.SetPayload(kSqlOffsetUrl, absl::Cord(absl::StrCat(offset)));
+  return status;
+}
+
+std::optional<int> SqlOffset(const absl::Status& status) { return NumberIn(status, kSqlOffsetUrl); }
 
 absl::Status Annotate(const absl::Status& status, std::string_view prefix) {
   if (status.ok()) return status;
@@ -51,6 +65,14 @@ std::string ShortSql(std::string_view sql, std::size_t limit) {
   while (end > 0 && IsContinuationByte(line[end])) --end;
   line.resize(end);
   return line + "…";
+}
+
+std::string ShortSqlAround(std::string_view sql, int offset, std::size_t limit) {
+  const auto at = static_cast<std::size_t>(offset);
+  if (at + limit / 4 < limit || at > sql.size()) return ShortSql(sql, limit);
+  std::size_t start = at - limit / 2;
+  while (start < at && IsContinuationByte(sql[start])) ++start;
+  return "…" + ShortSql(sql.substr(start), limit);
 }
 
 }  // namespace vouch::storage

@@ -15,7 +15,8 @@
 //   kUnknown            a commit was sent and its answer lost: look before doing anything
 //
 // Messages begin with the operation and hold the engine's own words, its code and the shortened
-// SQL. The native code travels along as a payload.
+// SQL. The native code travels along as a payload, and so does the place in the SQL, where the
+// engine knows it.
 //
 // Thread safety: pure functions.
 
@@ -34,11 +35,18 @@ namespace vouch::storage {
 absl::Status WithNativeCode(absl::Status status, int code);
 std::optional<int> NativeCode(const absl::Status& status);
 
+// `status` with the byte of the SQL at which the error is, from 0, and the byte read back. In a
+// script it counts from the start of the statement.
+absl::Status WithSqlOffset(absl::Status status, int offset);
+std::optional<int> SqlOffset(const absl::Status& status);
+
 // `status` with `prefix` put before its message; code and payloads stay.
 absl::Status Annotate(const absl::Status& status, std::string_view prefix);
 
 // `sql` on one line, at most `limit` bytes, cut at a character's end, for a message.
 std::string ShortSql(std::string_view sql, std::size_t limit = 120);
+// The same from some way before byte `offset` on, when that is beyond what ShortSql() would show.
+std::string ShortSqlAround(std::string_view sql, int offset, std::size_t limit = 120);
 
 }  // namespace vouch::storage
 

@@ -4,9 +4,12 @@
 //   statement->Bind(2, 10.5);                // real
 //   statement->Bind(3, std::nullopt);        // null
 //   statement->Bind(4, BlobView{bytes});     // blob
+//   statement->Bind(5, std::span(floats));   // blob: the bytes in this machine's order
 //
 // A value has one of five storage classes; its declared column type plays no part here.
-// Text and blobs are bytes with a length: NUL bytes and invalid UTF-8 pass through unchanged.
+// Text and blobs are bytes with a length: NUL bytes and invalid UTF-8 pass through unchanged, and a
+// comparison sees all of them. SQLite's own text functions do not: length() stops at a NUL byte,
+// and where bytes are not UTF-8 a "character" is whatever it takes for one.
 //
 // Thread safety: immutable once made; any thread may read.
 // Ownership: a ValueView borrows its bytes; whoever made it says for how long they live.
@@ -17,8 +20,10 @@
 
 #include <cassert>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -147,6 +152,25 @@ class Value {
   std::string bytes_;
 };
 
+// Bytes: any std::span of plain elements but char, and vectors and arrays of std::byte or
+// unsigned char. Elements with padding are not plain: two equal ones could differ in their bytes.
+template <typename T>
+inline constexpr bool kIsPlainElement = std::has_unique_object_representations_v<T> ||
+                                        std::is_same_v<T, float> || std::is_same_v<T, double>;
+template <typename T>
+inline constexpr bool kIsSpan = false;
+template <typename T, std::size_t kSize>
+inline constexpr bool kIsSpan<std::span<T, kSize>> = true;
+template <typename T>
+concept BlobRange = requires(const T& v) {
+  { v.size() } -> std::convertible_to<std::size_t>;
+  requires !std::convertible_to<decltype(v.data()), const char*>;
+  requires kIsPlainElement<std::remove_cvref_t<decltype(*v.data())>>;
+  requires kIsSpan<T> || std::same_as<std::remove_cvref_t<decltype(*v.data())>, std::byte> ||
+      std::same_as < std::remove_cvref_t<decltype(*v.data())>,
+  unsigned char > ;
+};
+
 // How a C++ value becomes an SQL value. The view borrows from its argument.
 constexpr ValueView ToValueView(ValueView v) { return v; }
 constexpr ValueView ToValueView(std::nullptr_t) { return {}; }
@@ -160,6 +184,11 @@ constexpr ValueView ToValueView(T v) {
                 "SQL integers are signed 64-bit: cast an unsigned one where its range is known");
   return ValueView::Integer(static_cast<std::int64_t>(v));
 }
+template <typename T>
+requires std::is_enum_v<T>
+constexpr ValueView ToValueView(T v) {
+  return ToValueView(static_cast<std::underlying_type_t<T>>(v));
+}
 template <std::floating_point T>
 constexpr ValueView ToValueView(T v) {
   return ValueView::Real(static_cast<double>(v));
@@ -172,6 +201,10 @@ requires requires(const T& v) {
 }
 constexpr ValueView ToValueView(const T& v) {
   return ValueView::Text(std::string_view(v.data(), v.size()));
+}
+template <BlobRange T>
+ValueView ToValueView(const T& v) {
+  return ValueView::Blob({reinterpret_cast<const char*>(v.data()), v.size() * sizeof(*v.data())});
 }
 template <typename T>
 constexpr ValueView ToValueView(const std::optional<T>& v) {

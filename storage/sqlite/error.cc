@@ -2,16 +2,31 @@
 
 #include <sqlite3.h>
 
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "storage/error.h"
 
 namespace vouch::storage {
+namespace {
+
+// Where in `sql` the connection's last error is, when it is about a place in the text.
+std::optional<int> OffsetOf(sqlite3* db, int code, std::string_view sql) {
+  if (db == nullptr || (code & 0xFF) != SQLITE_ERROR) return std::nullopt;
+  if ((sqlite3_extended_errcode(db) & 0xFF) != SQLITE_ERROR) return std::nullopt;
+  const int offset = sqlite3_error_offset(db);
+  if (offset < 0 || static_cast<std::size_t>(offset) > sql.size()) return std::nullopt;
+  return offset;
+}
+
+}  // namespace
 
 absl::StatusCode CodeForSqlite(int extended_code) {
   switch (extended_code) {
     case SQLITE_BUSY_SNAPSHOT:
+    case SQLITE_CONSTRAINT_COMMITHOOK:  // A collation failed earlier in the transaction.
       return absl::StatusCode::kAborted;
     case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_PRIMARYKEY:
@@ -72,8 +87,13 @@ absl::Status SqliteError(sqlite3* db, int code, std::string_view operation, std:
     }
   }
   std::string message = absl::StrCat(std::string(operation), ": ", words, " (SQLite ", code, ")");
-  if (!sql.empty()) absl::StrAppend(&message, " in \"", ShortSql(sql), "\"");
-  return WithNativeCode(absl::Status(CodeForSqlite(code), message), code);
+  const std::optional<int> offset = sql.empty() ? std::nullopt : OffsetOf(db, code, sql);
+  if (offset.has_value()) absl::StrAppend(&message, " at byte ", *offset);
+  if (!sql.empty()) {
+    absl::StrAppend(&message, " in \"", ShortSqlAround(sql, offset.value_or(0)), "\"");
+  }
+  absl::Status status = WithNativeCode(absl::Status(CodeForSqlite(code), message), code);
+  return offset.has_value() ? WithSqlOffset(std::move(status), *offset) : status;
 }
 
 }  // namespace vouch::storage

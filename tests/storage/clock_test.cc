@@ -65,5 +65,29 @@ TEST(ClockTest, AFakeClockStandsStillUntilItIsMoved) {
   EXPECT_EQ(wall.Now(), absl::FromUnixSeconds(2));
 }
 
+TEST(ParseUtcTest, ReadsWhatIsWritten) {
+  test::Random random;
+  for (int i = 0; i < 2000; ++i) {
+    const absl::Time time = absl::FromUnixMillis(
+        random.Uniform<std::int64_t>(-62'000'000'000'000, 253'000'000'000'000));
+    EXPECT_EQ(ParseUtc(FormatUtcMillis(time)), time) << FormatUtcMillis(time);
+  }
+}
+
+TEST(ParseUtcTest, ReadsTheThreeFormsOnly) {
+  const absl::Time noon = absl::FromUnixSeconds(1'767'268'800);
+  EXPECT_EQ(ParseUtc("2026-01-01T12:00:00.000Z"), noon);
+  EXPECT_EQ(ParseUtc("2026-01-01T12:00:00Z"), noon);
+  EXPECT_EQ(ParseUtc("2026-01-01 12:00:00"), noon);
+  for (const char* bad :
+       {"", "2026", "2026-01-01", "2026-01-01T12:00:00", "2026-01-01 12:00:00Z",
+        "2026-01-01T12:00:00+00:00", "2026-01-01T12:00:00.0Z", "2026-01-01T12:00:00.000000Z",
+        " 2026-01-01 12:00:00", "2026-01-01 12:00:00 ", "2026-1-1 12:00:00", "2026-02-30 12:00:00",
+        "2026-01-01 24:00:00", "2026-01-01 12:00:60", "+2026-01-01 12:00:00", "now",
+        "12026-01-01"}) {
+    EXPECT_EQ(ParseUtc(bad), std::nullopt) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace vouch::storage

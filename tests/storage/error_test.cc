@@ -88,5 +88,27 @@ TEST(ErrorTest, ShortSqlSurvivesWhatIsNotUtf8) {
   EXPECT_EQ(ShortSql("SELECT '\xff'", 120), "SELECT '\xff'");
 }
 
+TEST(ErrorTest, TheOffsetTravelsBesideTheCode) {
+  const absl::Status status = WithSqlOffset(WithNativeCode(absl::InvalidArgumentError("x"), 1), 42);
+  EXPECT_EQ(SqlOffset(status), 42);
+  EXPECT_EQ(NativeCode(status), 1);
+  EXPECT_EQ(SqlOffset(absl::InvalidArgumentError("x")), std::nullopt);
+  EXPECT_EQ(SqlOffset(Annotate(status, "y: ")), 42);
+}
+
+TEST(ErrorTest, TheTextAroundAnOffsetShowsIt) {
+  EXPECT_EQ(ShortSqlAround("SELECT 1", 3), ShortSql("SELECT 1"));
+  EXPECT_EQ(ShortSqlAround("", 0), "");
+  std::string sql;
+  for (int i = 0; i < 100; ++i) sql += "ëë" + std::to_string(i) + ", ";
+  for (int offset = 0; offset <= static_cast<int>(sql.size()); ++offset) {
+    const std::string shown = ShortSqlAround(sql, offset);
+    EXPECT_LE(shown.size(), 130u);
+    EXPECT_NE(static_cast<unsigned char>(shown[0]) & 0xC0, 0x80) << "begins inside a character";
+  }
+  const std::size_t at = sql.find("ëë77");
+  EXPECT_THAT(ShortSqlAround(sql, static_cast<int>(at)), ::testing::HasSubstr("ëë77"));
+}
+
 }  // namespace
 }  // namespace vouch::storage

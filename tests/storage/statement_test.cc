@@ -7,6 +7,9 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -217,6 +220,194 @@ TEST_F(StatementTest, RunGoesToTheEnd) {
   ASSERT_OK(connection_->Execute("INSERT INTO t VALUES (1), (2), (3) RETURNING a"));
   EXPECT_EQ(connection_->changes(), 3);
   EXPECT_EQ(connection_->last_insert_id(), 3);
+}
+
+// ---- Types beyond the five storage classes ---------------------------------------------------
+
+TEST_F(StatementTest, AnUnsignedNumberGoesAsFarAsSqlDoes) {
+  ASSERT_OK_AND_ASSIGN(auto statement, connection_->Prepare("SELECT ?1"));
+  const std::uint64_t largest = std::numeric_limits<std::int64_t>::max();
+  ASSERT_OK(statement->Bind(1, largest));
+  ASSERT_THAT(statement->Step(), IsOkAndHolds(true));
+  EXPECT_THAT(statement->TryGet<std::uint64_t>(0), IsOkAndHolds(largest));
+  for (const std::uint64_t number : {largest + 1, std::numeric_limits<std::uint64_t>::max()}) {
+    const auto refused = StatusIs(absl::StatusCode::kInvalidArgument,
+                                  HasSubstr("bind ?1: " + std::to_string(number)));
+    EXPECT_THAT(statement->Bind(1, number), refused);
+    EXPECT_THAT(statement->BindAll(number), refused);
+    EXPECT_THAT(statement->BindBorrowed(std::optional(number)), refused);
+    EXPECT_THAT(connection_->Execute("SELECT ?1", number), refused);
+  }
+}
+
+TEST_F(StatementTest, ATimeIsStoredAsTheProjectsText) {
+  const absl::Time time = absl::FromUnixMillis(1'767'268'800'123) + absl::Microseconds(456);
+  std::optional<absl::Time> none;
+  ASSERT_OK_AND_ASSIGN(auto row, connection_->Prepare("SELECT ?1, datetime(?1), ?2, 'soon', 5"));
+  ASSERT_OK(row->BindBorrowed(time, none));
+  ASSERT_THAT(row->Step(), IsOkAndHolds(true));
+  EXPECT_EQ(row->Get<std::string>(0), "2026-01-01T12:00:00.123Z");
+  EXPECT_EQ(row->Get<absl::Time>(0), absl::FromUnixMillis(1'767'268'800'123));
+  EXPECT_THAT(row->TryGet<absl::Time>(1), IsOkAndHolds(absl::FromUnixSeconds(1'767'268'800)));
+  EXPECT_THAT(row->TryGet<std::optional<absl::Time>>(2), IsOkAndHolds(std::nullopt));
+  for (const int column : {2, 3, 4}) {
+    EXPECT_THAT(row->TryGet<absl::Time>(column), StatusIs(absl::StatusCode::kInvalidArgument));
+    EXPECT_EQ(row->Get<absl::Time>(column), absl::UnixEpoch());
+  }
+}
+
+TEST_F(StatementTest, BytesGoInAndComeOut) {
+  const std::vector<std::byte> bytes = {std::byte{0}, std::byte{1}, std::byte{255}};
+  const std::vector<double> numbers = {1.5, -0.25};
+  ASSERT_OK_AND_ASSIGN(auto row,
+                       connection_->Prepare("SELECT ?1, typeof(?1), ?2, length(?2), x'', 'text'"));
+  ASSERT_OK(row->BindAll(bytes, std::span(numbers)));
+  ASSERT_THAT(row->Step(), IsOkAndHolds(true));
+  EXPECT_EQ(row->Get<std::vector<std::byte>>(0), bytes);
+  EXPECT_EQ(row->Get<std::string>(1), "blob");
+  const auto span = row->Get<std::span<const std::byte>>(2);
+  ASSERT_EQ(span.size(), sizeof(double) * 2);
+  EXPECT_EQ(std::memcmp(span.data(), numbers.data(), span.size()), 0);
+  EXPECT_EQ(row->Get<int>(3), 16);
+  EXPECT_THAT(row->TryGet<std::vector<std::byte>>(4), IsOkAndHolds(std::vector<std::byte>()));
+  EXPECT_THAT(row->TryGet<std::vector<std::byte>>(5), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_EQ(row->Get<std::vector<std::byte>>(5).size(), 4u);
+}
+
+TEST_F(StatementTest, TryGetSaysWhatIsWrong) {
+  enum class Level : std::uint8_t { kHigh = 2 };
+  ASSERT_OK_AND_ASSIGN(auto row, connection_->Prepare("SELECT 2 AS two, 300 AS many, 1.5 AS half, "
+                                                      "'text' AS t, NULL AS n, -1 AS minus"));
+  ASSERT_THAT(row->Step(), IsOkAndHolds(true));
+  const auto kWrong = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(row->TryGet<Level>(0), IsOkAndHolds(Level::kHigh));
+  EXPECT_THAT(row->TryGet<double>(0), IsOkAndHolds(2.0));
+  EXPECT_THAT(row->TryGet<bool>(0), StatusIs(kWrong, HasSubstr("column 0 (two) holds 2")));
+  EXPECT_THAT(row->TryGet<std::uint8_t>(1), StatusIs(kWrong, HasSubstr("does not fit")));
+  EXPECT_THAT(row->TryGet<Level>(1), StatusIs(kWrong));
+  EXPECT_THAT(row->TryGet<std::int8_t>(1), StatusIs(kWrong));
+  EXPECT_THAT(row->TryGet<std::int16_t>(1), IsOkAndHolds(300));
+  EXPECT_THAT(row->TryGet<int>(2), StatusIs(kWrong, HasSubstr("holds a real, not an integer")));
+  EXPECT_THAT(row->TryGet<std::string>("t"), IsOkAndHolds("text"));
+  EXPECT_THAT(row->TryGet<int>("t"), StatusIs(kWrong, HasSubstr("(t) holds a text")));
+  EXPECT_THAT(row->TryGet<int>("T"), StatusIs(kWrong, HasSubstr("no column named T")));
+  EXPECT_THAT(row->TryGet<int>("n"), StatusIs(kWrong, HasSubstr("holds null")));
+  EXPECT_THAT(row->TryGet<std::optional<int>>("n"), IsOkAndHolds(std::nullopt));
+  EXPECT_THAT(row->TryGet<std::optional<int>>("t"), StatusIs(kWrong));
+  EXPECT_THAT(row->TryGet<std::uint64_t>("minus"), StatusIs(kWrong));
+  EXPECT_THAT(row->TryGet<Value>("minus"), IsOkAndHolds(Value(ValueView::Integer(-1))));
+}
+
+// What SQLite makes of bytes that are no text, as value.h says.
+TEST_F(StatementTest, NulBytesAndInvalidUtf8AreKeptButNotUnderstood) {
+  const std::string nul("a\0b", 3);
+  const std::string invalid = "\xff\xc3";
+  ASSERT_OK(connection_->Execute("CREATE TABLE t(a TEXT UNIQUE)"));
+  ASSERT_OK(connection_->Execute("INSERT INTO t VALUES (?1), (?2), ('a')", nul, invalid));
+  EXPECT_THAT(connection_->QueryValue<std::string>("SELECT a FROM t WHERE a = ?1", nul),
+              IsOkAndHolds(nul));
+  EXPECT_THAT(connection_->QueryValue<std::string>("SELECT a FROM t WHERE a = ?1", invalid),
+              IsOkAndHolds(invalid));
+  EXPECT_THAT(connection_->QueryValue<int>("SELECT length(?1)", nul), IsOkAndHolds(1));
+  EXPECT_THAT(connection_->QueryValue<int>("SELECT length(CAST(?1 AS BLOB))", nul),
+              IsOkAndHolds(3));
+}
+
+// ---- Errors ------------------------------------------------------------------------------------
+
+TEST_F(StatementTest, AnErrorSaysWhereItIs) {
+  const absl::Status status = connection_->Prepare("SELECT 1 FORM t").status();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at byte 14 in")));
+  EXPECT_EQ(SqlOffset(status), 14);
+  EXPECT_EQ(NativeCode(status), SQLITE_ERROR);
+  std::string wide = "SELECT ";
+  for (int i = 0; i < 500; ++i) wide += std::to_string(i) + ", ";
+  const absl::Status far = connection_->Prepare(wide + "missing").status();
+  EXPECT_EQ(SqlOffset(far), wide.size());
+  EXPECT_THAT(std::string(far.message()), HasSubstr("499, missing\"")) << "the place is not shown";
+  ASSERT_OK(connection_->Execute("CREATE TABLE t(a UNIQUE)"));
+  ASSERT_OK(connection_->Execute("INSERT INTO t VALUES (1)"));
+  EXPECT_EQ(SqlOffset(connection_->Execute("INSERT INTO t VALUES (1)")), std::nullopt);
+}
+
+TEST_F(StatementTest, WhatFollowsAStatementIsRefused) {
+  const auto kBad = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(connection_->Prepare("SELECT 1; garbage"), StatusIs(kBad));
+  EXPECT_THAT(connection_->Prepare("SELECT 1; SELECT 2"), StatusIs(kBad));
+  EXPECT_THAT(connection_->Prepare("SELECT 1 )"), StatusIs(kBad));
+  EXPECT_THAT(connection_->Prepare(std::string_view("SELECT 1\0", 9)), StatusIs(kBad));
+  EXPECT_OK(connection_->Prepare("SELECT 1; -- done"));
+}
+
+TEST_F(StatementTest, TooManyParametersAreRefused) {
+  const auto kBad = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(connection_->Prepare("SELECT ?999999999"),
+              StatusIs(kBad, HasSubstr("variable number")));
+  // The limit is a choice of whoever compiled SQLite: 32,766 by default, 250,000 on Debian.
+  std::string many = "SELECT max(?";
+  for (int i = 0; i < 400'000; ++i) many += ",?";
+  EXPECT_THAT(connection_->Prepare(many + ")"), StatusIs(kBad));
+}
+
+TEST_F(StatementTest, ABlobBeyondTheLimitIsRefused) {
+  EXPECT_THAT(connection_->QueryValue<int>("SELECT length(zeroblob(1000000001))"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too big")));
+}
+
+// ---- Rows --------------------------------------------------------------------------------------
+
+// Three rows, and then an error: SQLite finds the overflow when it comes to the fourth.
+constexpr char kThreeRowsAndAnError[] =
+    "SELECT abs(column1) FROM (VALUES (1), (2), (3), (-9223372036854775808), (5))";
+
+TEST_F(StatementTest, RowsComeOneByOneAndTheErrorLast) {
+  ASSERT_OK_AND_ASSIGN(auto statement, connection_->Prepare(kThreeRowsAndAnError));
+  for (int round = 0; round < 2; ++round) {
+    std::vector<int> seen;
+    absl::Status error;
+    for (const absl::StatusOr<Row>& row : statement->Rows()) {
+      EXPECT_OK(error) << "something came after the error";
+      if (row.ok()) {
+        seen.push_back(row->Get<int>(0));
+      } else {
+        error = row.status();
+      }
+    }
+    EXPECT_THAT(seen, ::testing::ElementsAre(1, 2, 3));
+    EXPECT_THAT(error, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("overflow")));
+  }
+}
+
+TEST_F(StatementTest, RowsOfNothingAreNone) {
+  ASSERT_OK_AND_ASSIGN(auto statement, connection_->Prepare("SELECT 1 WHERE 0"));
+  for ([[maybe_unused]] const auto& row : statement->Rows()) ADD_FAILURE();
+  EXPECT_OK(statement->ForEach([](const Row&) { ADD_FAILURE(); }));
+}
+
+TEST_F(StatementTest, RowsLeftEarlyHoldNothing) {
+  ASSERT_OK(connection_->ExecuteScript("CREATE TABLE t(a); INSERT INTO t VALUES (1), (2)"));
+  ASSERT_OK_AND_ASSIGN(auto statement, connection_->Prepare("SELECT a FROM t"));
+  for (const auto& row : statement->Rows()) {
+    ASSERT_OK(row);
+    break;
+  }
+  EXPECT_OK(connection_->Execute("DROP TABLE t")) << "the row is still being read";
+}
+
+TEST_F(StatementTest, ForEachEndsWithTheFirstError) {
+  ASSERT_OK_AND_ASSIGN(auto statement, connection_->Prepare(kThreeRowsAndAnError));
+  int sum = 0;
+  EXPECT_THAT(statement->ForEach([&](const Row& row) { sum += row.Get<int>(0); }),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_EQ(sum, 6);
+  sum = 0;
+  const auto stop_at_two = [&](const Row& row) -> absl::Status {
+    sum += row.Get<int>(0);
+    if (row.Get<int>(0) == 2) return absl::AbortedError("enough");
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(statement->ForEach(stop_at_two), StatusIs(absl::StatusCode::kAborted, "enough"));
+  EXPECT_EQ(sum, 3);
 }
 
 }  // namespace

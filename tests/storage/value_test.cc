@@ -1,7 +1,10 @@
 #include "storage/value.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
+#include <span>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
@@ -24,6 +27,35 @@ TEST(ValueTest, CppValuesHaveTheStorageClassOneExpects) {
   EXPECT_EQ(ToValueView(absl::string_view("text")), ValueView::Text("text"));
   EXPECT_EQ(ToValueView(BlobView{"bytes"}), ValueView::Blob("bytes"));
   EXPECT_EQ(ToValueView(ValueView::Real(2)), ValueView::Real(2));
+}
+
+TEST(ValueTest, BytesAreABlobAndCharactersAText) {
+  const std::vector<std::byte> bytes = {std::byte{0}, std::byte{255}};
+  EXPECT_EQ(ToValueView(bytes), ValueView::Blob(std::string_view("\0\xff", 2)));
+  EXPECT_EQ(ToValueView(std::span<const std::byte>(bytes)), ToValueView(bytes));
+  const std::array<unsigned char, 2> octets = {0, 255};
+  EXPECT_EQ(ToValueView(octets), ToValueView(bytes));
+  const std::vector<float> numbers = {1.5f, -2.0f};
+  EXPECT_EQ(ToValueView(std::span(numbers)).bytes(),
+            std::string_view(reinterpret_cast<const char*>(numbers.data()), 8));
+  EXPECT_EQ(ToValueView(std::span<const std::byte>()), ValueView::Blob(""));
+  EXPECT_EQ(ToValueView(std::optional<std::vector<std::byte>>(bytes)), ToValueView(bytes));
+  EXPECT_EQ(ToValueView(std::vector<char>{'a'}), ValueView::Text("a"));
+  struct Padded {
+    char a;
+    int b;
+  };
+  static_assert(BlobRange<std::span<const int>>);
+  static_assert(!BlobRange<std::span<const Padded>>);
+  static_assert(!BlobRange<std::vector<int>>, "a span says that bytes are meant");
+  static_assert(!BlobRange<std::string>);
+}
+
+TEST(ValueTest, AnEnumIsItsNumber) {
+  enum class Small : std::uint8_t { kA = 200 };
+  enum Plain { kB = -3 };
+  EXPECT_EQ(ToValueView(Small::kA), ValueView::Integer(200));
+  EXPECT_EQ(ToValueView(kB), ValueView::Integer(-3));
 }
 
 TEST(ValueTest, OptionalIsItsValueOrNull) {
