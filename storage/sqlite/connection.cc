@@ -21,9 +21,14 @@
 #include "storage/error.h"
 #include "storage/sqlite/error.h"
 #include "storage/sqlite/file.h"
+#include "storage/sqlite/internal/blob_handle.h"
+#include "storage/sqlite/internal/open_files.h"
+#include "storage/sqlite/internal/value.h"
 
 namespace vouch::storage {
 namespace {
+
+using storage_internal::ViewOf;
 
 constexpr std::string_view kMemoryPrefix = "file:/vouch-memory-";
 constexpr std::string_view kMemorySuffix = "?vfs=memdb";
@@ -54,25 +59,6 @@ int OpenFlags(Access access, bool in_memory) {
       return common | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOFOLLOW;
   }
   return common;
-}
-
-ValueView ViewOf(sqlite3_value* value) {
-  switch (sqlite3_value_type(value)) {
-    case SQLITE_INTEGER:
-      return ValueView::Integer(sqlite3_value_int64(value));
-    case SQLITE_FLOAT:
-      return ValueView::Real(sqlite3_value_double(value));
-    case SQLITE_TEXT: {
-      const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(value));
-      return ValueView::Text({text, static_cast<std::size_t>(sqlite3_value_bytes(value))});
-    }
-    case SQLITE_BLOB: {
-      const auto* blob = static_cast<const char*>(sqlite3_value_blob(value));
-      return ValueView::Blob({blob, static_cast<std::size_t>(sqlite3_value_bytes(value))});
-    }
-    default:
-      return {};
-  }
 }
 
 // `sql` without what SQLite's tokenizer skips before a statement: space, to which a byte order mark
@@ -159,6 +145,7 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(
     if (options.access == Access::kImmutable) name = ImmutableUri(file.path);
   }
   auto connection = std::unique_ptr<SqliteConnection>(new SqliteConnection(options));
+  if (!in_memory) connection->open_file_ = storage_internal::OpenFile(options.path);
   const int code = sqlite3_open_v2(name.c_str(), &connection->db_,
                                    OpenFlags(options.access, in_memory), nullptr);
   if (code != SQLITE_OK) {
@@ -181,6 +168,8 @@ absl::Status SqliteConnection::Initialize(bool created) {
   sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
   sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
   sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
+  // Before the schema is read, which may name them.
+  VOUCH_RETURN_IF_ERROR(routines_.Install(db_, options_.functions, options_.collations));
   const ProfileScope scope = {
       .created = created, .in_memory = IsInMemory(options_.path), .read_only = !MayWrite()};
   // Entering WAL mode does not wait for a process that is doing the same: SQLite calls no busy
@@ -221,10 +210,15 @@ absl::Status SqliteConnection::Initialize(bool created) {
     sqlite3_limit(db_, SQLITE_LIMIT_ATTACHED, 0);
     sqlite3_set_authorizer(db_, &OnAuthorize, this);
   }
+  // From here on only users' statements are counted.
+  cache_.ResetCounters();
+  if (options_.cache_registry != nullptr) options_.cache_registry->Add(cache_.counters());
   return absl::OkStatus();
 }
 
 SqliteConnection::~SqliteConnection() {
+  if (options_.cache_registry != nullptr) options_.cache_registry->Remove(cache_.counters());
+  storage_internal::BlobHandle::OrphanAll(blobs_);
   cache_.Clear();
   trusted_cache_.Clear();
   [[maybe_unused]] const int code = sqlite3_close(db_);
@@ -246,10 +240,15 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::Compile(std::string_view* sql, b
   changing_ = nullptr;
   // Statements of the cache live long, which SQLite wants to know. Given the NUL byte as well, it
   // does not copy the text, which for the statements of a long script would take quadratic time.
+  routines_.BeginRun();
   const int code = sqlite3_prepare_v3(db_, sql->data(), static_cast<int>(sql->size()) + 1,
                                       SQLITE_PREPARE_PERSISTENT, &handle, &tail);
   creating_ = false;
-  if (code != SQLITE_OK) return Failed(code, "prepare", *sql);
+  if (routines_.EndRun(/*wrote=*/false) || code != SQLITE_OK) {
+    const absl::Status status = Failed(code, "prepare", *sql);
+    sqlite3_finalize(handle);
+    return status;
+  }
   if (changing_ != nullptr && sqlite3_stmt_readonly(handle) == 0) {
     sqlite3_finalize(handle);
     denied_ = changing_;
@@ -344,6 +343,12 @@ absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
 
 absl::Status SqliteConnection::Failed(int code, std::string_view operation, std::string_view sql) {
   absl::Status status = SqliteError(db_, code, operation, sql);
+  if (const auto failure = routines_.TakeFailure(); failure.has_value()) {
+    return WithNativeCode(
+        absl::Status(failure->code(), absl::StrCat(std::string(operation), ": ", failure->message(),
+                                                   "; in \"", ShortSql(sql), "\"")),
+        code);
+  }
   if (const char* denied = std::exchange(denied_, nullptr); denied != nullptr) {
     return WithNativeCode(absl::PermissionDeniedError(absl::StrCat(std::string(operation),
                                                                    ": not allowed here: ", denied,
@@ -433,8 +438,11 @@ absl::Status SqliteConnection::RollbackSavepoint(int depth) {
 bool SqliteConnection::MakeReusable() {
   sink_ = nullptr;
   deadline_.reset();
+  storage_internal::BlobHandle::OrphanAll(blobs_);
+  cache_.Orphan();
+  trusted_cache_.Orphan();
   if (has_transaction_ || in_transaction()) (void)Rollback();
-  return !in_transaction() && cache_.lent() == 0 && trusted_cache_.lent() == 0;
+  return !in_transaction();
 }
 
 // ---- Checkpoint -----------------------------------------------------------------------------

@@ -64,10 +64,8 @@ absl::Status Database::OpenPools() {
                     .idle_timeout = keeps_time ? options_.idle_timeout : absl::InfiniteDuration(),
                     .max_lifetime = keeps_time ? absl::Hours(1) : absl::InfiniteDuration()},
                    [this] {
-                     const Access access = options_.access == Access::kImmutable
-                                               ? Access::kImmutable
-                                               : Access::kReadOnly;
-                     return SqliteConnection::Open(ConnectionOptions(access, Policy::kReader));
+                     return SqliteConnection::Open(
+                         ConnectionOptions(ReaderAccess(), Policy::kReader));
                    }));
   return absl::OkStatus();
 }
@@ -78,7 +76,10 @@ SqliteOptions Database::ConnectionOptions(Access access, Policy policy) const {
           .profile = options_.profile,
           .policy = policy,
           .is_protected = options_.is_protected,
-          .busy_timeout = options_.busy_timeout};
+          .busy_timeout = options_.busy_timeout,
+          .functions = options_.functions,
+          .collations = options_.collations,
+          .cache_registry = cache_registry_};
 }
 
 absl::StatusOr<ReadLease> Database::Read(pool::CallSite site) {
@@ -107,6 +108,10 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> Database::OpenUnrestricted() {
   return SqliteConnection::Open(ConnectionOptions(options_.access, Policy::kUnrestricted));
 }
 
+absl::StatusOr<std::unique_ptr<SqliteConnection>> Database::OpenUnrestrictedReader() {
+  return SqliteConnection::Open(ConnectionOptions(ReaderAccess(), Policy::kUnrestricted));
+}
+
 absl::Status Database::Close(absl::Duration drain) {
   const absl::Time deadline = absl::Now() + drain;
   absl::Status status;
@@ -122,6 +127,7 @@ DatabaseStats Database::stats() const {
   if (readers_ != nullptr) stats.readers = readers_->stats();
   if (writer_ != nullptr) stats.writer = writer_->stats();
   stats.governor = governor_.stats();
+  stats.statements = cache_registry_->Sum();
   return stats;
 }
 

@@ -30,6 +30,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -54,13 +55,16 @@ struct DatabaseOptions {
   absl::Duration idle_timeout = absl::Seconds(300);
   absl::Duration busy_timeout = absl::Seconds(5);
   GovernorOptions governor = {};
+  // The program's own, on every connection (storage/sqlite/function.h).
+  std::vector<SqlFunction> functions = {};
+  std::vector<SqlCollation> collations = {};
 
   absl::Status Validate() const;
 };
 
 class Database;
 
-// The right to read until destroyed. Statements see the newest state each, or, between
+// The right to read until destroyed; statements made from it belong before its end. Statements see the newest state each, or, between
 // BeginSnapshot() and the lease's end, all the same one, which is also twice as fast.
 class [[nodiscard]] ReadLease {
  public:
@@ -74,6 +78,7 @@ class [[nodiscard]] ReadLease {
   absl::Status BeginSnapshot();
 
  private:
+  friend class BlobReader;
   friend class Database;
   explicit ReadLease(pool::Lease<SqliteConnection> lease) : lease_(std::move(lease)) {}
 
@@ -103,6 +108,8 @@ struct DatabaseStats {
   pool::PoolStats readers = {};
   pool::PoolStats writer = {};
   GovernorStats governor = {};
+  // Of all connections that are or were open, without the library's own statements.
+  CacheStats statements = {};
 };
 
 class Database {
@@ -123,6 +130,8 @@ class Database {
   // A connection of the caller's own with all rights, for migrations and maintenance. It counts
   // against nobody's pool, and the caller answers for what it does beside the writer.
   absl::StatusOr<std::unique_ptr<SqliteConnection>> OpenUnrestricted();
+  // The same for reading only, for backups and long checks.
+  absl::StatusOr<std::unique_ptr<SqliteConnection>> OpenUnrestrictedReader();
 
   // Refuses new leases, waits up to `drain` for those that are out, and closes the readers before
   // the writer, so that the last to close can remove the log. kDeadlineExceeded: leases are still
@@ -131,6 +140,7 @@ class Database {
 
   DatabaseStats stats() const;
   const std::string& path() const { return options_.path; }
+  const DatabaseOptions& options() const { return options_; }
   bool in_memory() const { return SqliteConnection::IsInMemory(options_.path); }
 
  private:
@@ -140,9 +150,13 @@ class Database {
 
   absl::Status OpenPools();
   SqliteOptions ConnectionOptions(Access access, Policy policy) const;
+  Access ReaderAccess() const {
+    return options_.access == Access::kImmutable ? Access::kImmutable : Access::kReadOnly;
+  }
 
   // Constant after Open().
   DatabaseOptions options_;
+  const std::shared_ptr<CacheRegistry> cache_registry_ = std::make_shared<CacheRegistry>();
 
   Governor governor_;
   std::unique_ptr<Pool> writer_;  // Null when opened for reading only.

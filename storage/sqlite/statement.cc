@@ -11,10 +11,19 @@
 #include "storage/sqlite/error.h"
 
 namespace vouch::storage {
+namespace {
+
+absl::Status Orphaned(std::string_view operation, std::string_view sql) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      std::string(operation), ": the connection was given back before this statement, \"",
+      ShortSql(sql), "\""));
+}
+
+}  // namespace
 
 SqliteStatement::SqliteStatement(SqliteConnection& connection, sqlite3_stmt* handle,
                                  std::string sql, bool trusted)
-    : connection_(connection),
+    : connection_(&connection),
       handle_(handle),
       sql_(std::move(sql)),
       bytes_(static_cast<std::size_t>(sqlite3_stmt_status(handle, SQLITE_STMTSTATUS_MEMUSED, 0)) +
@@ -25,16 +34,21 @@ SqliteStatement::SqliteStatement(SqliteConnection& connection, sqlite3_stmt* han
 SqliteStatement::~SqliteStatement() { sqlite3_finalize(handle_); }
 
 absl::StatusOr<bool> SqliteStatement::Step() {
-  VOUCH_RETURN_IF_ERROR(connection_.MayStep(*this));
-  const SqliteConnection::TrustScope trust(connection_, trusted_);
+  if (connection_ == nullptr) return Orphaned("execute", sql_);
+  VOUCH_RETURN_IF_ERROR(connection_->MayStep(*this));
+  const SqliteConnection::TrustScope trust(*connection_, trusted_);
+  connection_->routines_.BeginRun();
   const int code = sqlite3_step(handle_);
-  if (code == SQLITE_ROW) return true;
-  if (code == SQLITE_DONE) {
-    sqlite3_reset(handle_);
-    return false;
+  const bool wrote = !read_only_ && connection_->in_transaction();
+  if (!connection_->routines_.EndRun(wrote)) {
+    if (code == SQLITE_ROW) return true;
+    if (code == SQLITE_DONE) {
+      sqlite3_reset(handle_);
+      return false;
+    }
   }
-  absl::Status status = connection_.Failed(code, "execute", sql_);
-  if (connection_.sink_ != nullptr) connection_.sink_->OnUndone();
+  absl::Status status = connection_->Failed(code, "execute", sql_);
+  if (connection_->sink_ != nullptr) connection_->sink_->OnUndone();
   sqlite3_reset(handle_);
   return status;
 }
@@ -44,11 +58,12 @@ void SqliteStatement::Reset() { sqlite3_reset(handle_); }
 int SqliteStatement::column_count() const { return sqlite3_column_count(handle_); }
 
 std::string_view SqliteStatement::column_name(int column) const {
-  const char* name = sqlite3_column_name(handle_, column);
+  const char* name = handle_ == nullptr ? nullptr : sqlite3_column_name(handle_, column);
   return name == nullptr ? std::string_view() : std::string_view(name);
 }
 
 ValueView SqliteStatement::column(int column) const {
+  if (handle_ == nullptr) return {};
   assert(column >= 0 && column < sqlite3_data_count(handle_));
   switch (sqlite3_column_type(handle_, column)) {
     case SQLITE_INTEGER:
@@ -71,6 +86,7 @@ ValueView SqliteStatement::column(int column) const {
 }
 
 absl::Status SqliteStatement::BindView(int index, ValueView value, Lifetime lifetime) {
+  if (handle_ == nullptr) return Orphaned("bind", sql_);
   // Binding to a statement that has begun is refused by SQLite; a fresh start is what is meant.
   if (sqlite3_stmt_busy(handle_)) sqlite3_reset(handle_);
   const auto destructor = lifetime == Lifetime::kBorrowed ? SQLITE_STATIC : SQLITE_TRANSIENT;
@@ -99,6 +115,7 @@ absl::Status SqliteStatement::BindView(int index, ValueView value, Lifetime life
 }
 
 absl::StatusOr<int> SqliteStatement::ParameterIndex(std::string_view name) {
+  if (handle_ == nullptr) return Orphaned("bind", sql_);
   const int index = sqlite3_bind_parameter_index(handle_, std::string(name).c_str());
   if (index != 0) return index;
   return absl::InvalidArgumentError(
@@ -106,21 +123,30 @@ absl::StatusOr<int> SqliteStatement::ParameterIndex(std::string_view name) {
 }
 
 absl::Status SqliteStatement::ExpectParameters(int count) {
+  if (handle_ == nullptr) return Orphaned("bind", sql_);
   const int expected = sqlite3_bind_parameter_count(handle_);
   if (count == expected) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("bind: ", count, " values for ", expected,
                                                  " parameters in \"", ShortSql(sql_), "\""));
 }
 
-void SqliteStatement::Return() { connection_.TakeBack(*this); }
+void SqliteStatement::Return() {
+  if (connection_ != nullptr) return connection_->TakeBack(*this);
+  delete this;  // Orphaned: nobody else knows of it.
+}
+
+void SqliteStatement::Orphan() {
+  sqlite3_finalize(std::exchange(handle_, nullptr));
+  connection_ = nullptr;
+}
 
 SqliteStatement* StatementCache::Take(std::string_view sql) {
   const auto found = by_sql_.find(sql);
   if (found == by_sql_.end()) {
-    ++misses_;
+    counters_.CountMiss();
     return nullptr;
   }
-  ++hits_;
+  counters_.CountHit();
   SqliteStatement* statement = found->second;
   by_sql_.erase(found);
   idle_bytes_ -= statement->bytes();
@@ -157,9 +183,13 @@ void StatementCache::EvictTo(std::size_t bytes) {
   }
 }
 
-void StatementCache::Clear() {
-  assert(lent_.empty());
+void StatementCache::Orphan() {
+  for (std::unique_ptr<SqliteStatement>& statement : lent_) statement.release()->Orphan();
   lent_.clear();
+}
+
+void StatementCache::Clear() {
+  Orphan();
   EvictTo(0);
 }
 

@@ -3,13 +3,16 @@
 // A statement is in one of two lists of its connection's cache:
 //
 //     prepare ──> lent ──Return()──> idle ──Take()──> lent
-//                  └─ evicted, or not cacheable: finalised
+//                  │         └─ a second of its text, or evicted: finalised
+//                  └─Orphan()──> finalised; its holder keeps an empty shell, which fails
 //
 // idle, most recently used first, is bounded in bytes of SQLite's memory; lent is not, since its
 // statements are in use. Taking from the cache and returning to it allocate nothing.
 //
 // Thread safety: the connection's: one thread at a time.
-// Ownership: the cache owns every statement; the connection owns the cache.
+// Ownership: the cache owns every statement; the connection owns the cache. When the connection is
+//   given back or closed while a statement is lent, the cache lets go of it: it belongs to its
+//   holder then, holds nothing of SQLite's, and does not touch the connection again.
 
 #ifndef VOUCH_STORAGE_SQLITE_STATEMENT_H_
 #define VOUCH_STORAGE_SQLITE_STATEMENT_H_
@@ -21,6 +24,7 @@
 #include <string_view>
 
 #include "absl/container/flat_hash_map.h"
+#include "storage/sqlite/cache_stats.h"
 #include "storage/statement.h"
 
 struct sqlite3_stmt;
@@ -57,10 +61,12 @@ class SqliteStatement final : public Statement {
   absl::StatusOr<int> ParameterIndex(std::string_view name) override;
   absl::Status ExpectParameters(int count) override;
   void Return() override;
+  void Orphan();
 
+  // Null once orphaned.
+  SqliteConnection* connection_;
+  sqlite3_stmt* handle_;
   // Constant after construction.
-  SqliteConnection& connection_;
-  sqlite3_stmt* const handle_;
   const std::string sql_;
   const std::size_t bytes_;
   const bool trusted_;
@@ -78,12 +84,17 @@ class StatementCache {
   // Takes ownership of a statement just prepared and lends it.
   SqliteStatement* Adopt(std::unique_ptr<SqliteStatement> statement);
   void Return(SqliteStatement& statement);
-  // Finalises everything. REQUIRES: no statement is lent.
+  // Finalises the statements that are lent and leaves them to their holders.
+  void Orphan();
+  // Finalises everything; orphans what is lent.
   void Clear();
 
   std::size_t lent() const { return lent_.size(); }
-  std::size_t hits() const { return hits_; }
-  std::size_t misses() const { return misses_; }
+  std::size_t hits() const { return counters_.Read().hits; }
+  std::size_t misses() const { return counters_.Read().misses; }
+  const CacheCounters& counters() const { return counters_; }
+  // REQUIRES: nobody reads the counters yet.
+  void ResetCounters() { counters_.Reset(); }
 
  private:
   using List = std::list<std::unique_ptr<SqliteStatement>>;
@@ -95,8 +106,7 @@ class StatementCache {
   List idle_;                                                       // Most recently used first.
   absl::flat_hash_map<std::string_view, SqliteStatement*> by_sql_;  // Of idle_; keys are theirs.
   std::size_t idle_bytes_ = 0;
-  std::size_t hits_ = 0;
-  std::size_t misses_ = 0;
+  CacheCounters counters_;
 };
 
 }  // namespace vouch::storage

@@ -30,6 +30,7 @@ using testing_support::ConnectionPtr;
 using testing_support::ContentsOf;
 using testing_support::Int;
 using testing_support::NamesIn;
+using testing_support::OpenInMemory;
 using testing_support::OpenOrDie;
 using testing_support::PlainDatabase;
 using testing_support::SizeOf;
@@ -227,18 +228,47 @@ TEST_F(SqliteConnectionTest, MakeReusableEndsWhatAHolderLeft) {
   EXPECT_TRUE(connection->MakeReusable());
 }
 
-TEST_F(SqliteConnectionTest, AConnectionWithALentStatementIsNotReusable) {
-  const ConnectionPtr connection = OpenOrDie({.path = path_});
-  {
-    ASSERT_OK_AND_ASSIGN(auto statement, connection->Prepare("SELECT 1"));
-    EXPECT_FALSE(connection->MakeReusable());
-  }
+TEST_F(SqliteConnectionTest, ALentStatementIsCutOffWhenTheConnectionIsMadeReusable) {
+  const ConnectionPtr connection = OpenInMemory();
+  ASSERT_OK_AND_ASSIGN(auto statement, connection->Prepare("SELECT ?1"));
+  ASSERT_OK(statement->Bind(1, 7));
+  ASSERT_THAT(statement->Step(), IsOkAndHolds(true));
+  ASSERT_OK_AND_ASSIGN(auto trusted, connection->PrepareTrusted("SELECT 2"));
   EXPECT_TRUE(connection->MakeReusable());
-  {
-    ASSERT_OK_AND_ASSIGN(auto trusted, connection->PrepareTrusted("SELECT 1"));
-    EXPECT_FALSE(connection->MakeReusable());
+  EXPECT_EQ(connection->cache().lent(), 0u);
+
+  const auto kCutOff = absl::StatusCode::kFailedPrecondition;
+  for (const StatementPtr* one : {&statement, &trusted}) {
+    EXPECT_THAT((*one)->Step(), StatusIs(kCutOff));
+    EXPECT_THAT((*one)->Run(), StatusIs(kCutOff));
+    EXPECT_THAT((*one)->Bind(1, 1), StatusIs(kCutOff));
+    EXPECT_THAT((*one)->Bind(":a", 1), StatusIs(kCutOff));
+    EXPECT_THAT((*one)->BindAll(1), StatusIs(kCutOff));
+    (*one)->Reset();
+    EXPECT_EQ((*one)->column_count(), 0);
+    EXPECT_EQ((*one)->column_name(0), "");
+    EXPECT_TRUE((*one)->column(0).is_null());
   }
-  EXPECT_TRUE(connection->MakeReusable());
+  EXPECT_THAT(statement->Step(),
+              StatusIs(kCutOff, ::testing::HasSubstr("given back before this statement")));
+  EXPECT_EQ(statement->sql(), "SELECT ?1");
+  // The next holder's statement of the same text is another, and the late return harms nothing.
+  ASSERT_OK_AND_ASSIGN(auto next, connection->Prepare("SELECT ?1"));
+  statement.reset();
+  trusted.reset();
+  ASSERT_OK(next->Bind(1, 8));
+  ASSERT_THAT(next->Step(), IsOkAndHolds(true));
+  EXPECT_EQ(next->Get<int>(0), 8);
+}
+
+TEST_F(SqliteConnectionTest, AStatementMayOutliveItsConnection) {
+  StatementPtr statement;
+  {
+    const ConnectionPtr connection = OpenInMemory();
+    ASSERT_OK_AND_ASSIGN(statement, connection->Prepare("VALUES (1), (2)"));
+    ASSERT_THAT(statement->Step(), IsOkAndHolds(true));
+  }
+  EXPECT_THAT(statement->Step(), StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 }  // namespace

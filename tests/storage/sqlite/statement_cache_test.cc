@@ -1,14 +1,18 @@
 // The statement cache, seen through a connection: what is reused, what is not, and what is let go.
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/sqlite/database.h"
 #include "storage/sqlite/statement.h"
 #include "tests/storage/sqlite/support.h"
 #include "tests/support/random.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temporary_directory.h"
 
 namespace vouch::storage {
 namespace {
@@ -146,6 +150,114 @@ TEST(StatementCacheTest, ASchemaChangeIsNoticedByWhatIsCached) {
               StatusIs(absl::StatusCode::kInvalidArgument));
   ASSERT_OK(connection->ExecuteScript("CREATE TABLE t(x, y, z); INSERT INTO t VALUES (1, 2, 3)"));
   EXPECT_EQ(columns(), 3);
+}
+
+// A reader's cached statement, and another connection that changes the schema under it.
+TEST(StatementCacheTest, AnothersSchemaChangeIsNoticedByWhatIsCached) {
+  const test::TemporaryDirectory directory;
+  ASSERT_OK_AND_ASSIGN(auto database, Database::Open({.path = directory.File("t.db")}));
+  const auto write = [&](std::string_view script) {
+    ASSERT_OK_AND_ASSIGN(WriteLease writer, database->Write());
+    ASSERT_OK(writer->ExecuteScript(script));
+  };
+  const auto row = [&] {
+    std::string text;
+    auto reader = database->Read();
+    EXPECT_OK(reader);
+    auto statement = (*reader)->Prepare("SELECT * FROM t");
+    EXPECT_OK(statement);
+    EXPECT_OK((*statement)->ForEach([&](const Row& one) {
+      for (int i = 0; i < one.column_count(); ++i) {
+        text += std::string(one.column_name(i)) + "=" + one.Get<std::string>(i) + " ";
+      }
+    }));
+    return text;
+  };
+  write("CREATE TABLE t(a); INSERT INTO t VALUES ('1')");
+  EXPECT_EQ(row(), "a=1 ");
+  write("ALTER TABLE t ADD COLUMN b DEFAULT '2'");
+  EXPECT_EQ(row(), "a=1 b=2 ");
+  write("ALTER TABLE t DROP COLUMN a");
+  EXPECT_EQ(row(), "b=2 ");
+  write("DROP TABLE t; CREATE TABLE t(x, y, z); INSERT INTO t VALUES ('7', '8', '9')");
+  EXPECT_EQ(row(), "x=7 y=8 z=9 ");
+  EXPECT_EQ(database->stats().statements.hits, 3u) << "it was not the cached one that noticed";
+}
+
+// The sum over all connections, read while they are lent and used, and after some were closed.
+TEST(StatementCacheTest, TheDatabaseAddsUpHitsAndMisses) {
+  const test::TemporaryDirectory directory;
+  ASSERT_OK_AND_ASSIGN(auto database,
+                       Database::Open({.path = directory.File("t.db"), .max_readers = 4}));
+  const CacheStats before = database->stats().statements;
+  EXPECT_EQ(CacheStats().hit_ratio(), 0);
+  constexpr int kThreads = 4;
+  constexpr int kQueries = 200;
+  {
+    std::atomic<bool> done{false};
+    std::thread watcher([&] {
+      CacheStats last;
+      while (!done.load()) {
+        const CacheStats now = database->stats().statements;
+        EXPECT_GE(now.hits, last.hits);
+        EXPECT_GE(now.misses, last.misses);
+        last = now;
+      }
+    });
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&] {
+        for (int j = 0; j < kQueries; ++j) {
+          auto reader = database->Read();
+          ASSERT_OK(reader);
+          EXPECT_THAT((*reader)->QueryValue<int>("SELECT 1"), IsOkAndHolds(1));
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    done.store(true);
+    watcher.join();
+  }
+  const auto sum = [](const CacheStats& stats) { return stats.hits + stats.misses; };
+  const CacheStats after = database->stats().statements;
+  EXPECT_EQ(sum(after) - sum(before), std::uint64_t{kThreads * kQueries});
+  EXPECT_LE(after.misses - before.misses, 4u);
+  EXPECT_GT(after.hit_ratio(), 0.9);
+  ASSERT_OK(database->Close(absl::Seconds(10)));
+  EXPECT_EQ(sum(database->stats().statements), sum(after)) << "closed connections are forgotten";
+}
+
+TEST(StatementCacheTest, AStatementThatOutlivesItsLeaseFailsAndHarmsNobody) {
+  const test::TemporaryDirectory directory;
+  ASSERT_OK_AND_ASSIGN(auto database,
+                       Database::Open({.path = directory.File("t.db"), .max_readers = 1}));
+  {
+    ASSERT_OK_AND_ASSIGN(WriteLease writer, database->Write());
+    ASSERT_OK(writer->ExecuteScript("CREATE TABLE t(a); INSERT INTO t VALUES (1), (2)"));
+  }
+  StatementPtr kept;
+  StatementPtr insert;
+  {
+    ASSERT_OK_AND_ASSIGN(ReadLease reader, database->Read());
+    ASSERT_OK_AND_ASSIGN(kept, reader->Prepare("SELECT a FROM t"));
+    ASSERT_THAT(kept->Step(), IsOkAndHolds(true));
+    ASSERT_OK_AND_ASSIGN(WriteLease writer, database->Write());
+    ASSERT_OK_AND_ASSIGN(insert, writer->Prepare("INSERT INTO t VALUES (3)"));
+  }
+  EXPECT_THAT(kept->Step(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(insert->Run(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  // The row that was being read holds no snapshot any more, nor does the next holder see anything.
+  {
+    ASSERT_OK_AND_ASSIGN(WriteLease writer, database->Write());
+    ASSERT_OK(writer->Execute("INSERT INTO t VALUES (4)"));
+    ASSERT_OK_AND_ASSIGN(const auto checkpoint, writer->Checkpoint(absl::Milliseconds(100)));
+    EXPECT_TRUE(checkpoint.done);
+  }
+  ASSERT_OK_AND_ASSIGN(ReadLease reader, database->Read());
+  EXPECT_EQ(Int(*reader, "SELECT count(*) FROM t"), 3);
+  kept.reset();
+  insert.reset();
+  EXPECT_EQ(Int(*reader, "SELECT max(a) FROM t"), 4);
 }
 
 TEST(StatementCacheTest, AFailedPrepareIsNotRemembered) {
