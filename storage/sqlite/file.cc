@@ -10,30 +10,13 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "storage/sqlite/internal/system_error.h"
 #include "storage/status_macros.h"
 
 namespace vouch::storage {
 namespace {
 
-absl::Status SystemError(int error, const std::string& operation) {
-  const std::string message = absl::StrCat(operation, ": ", std::strerror(error));
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-      return absl::NotFoundError(message);
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return absl::PermissionDeniedError(message);
-    case ENOSPC:
-    case EDQUOT:
-    case EMFILE:
-    case ENFILE:
-      return absl::ResourceExhaustedError(message);
-    default:
-      return absl::FailedPreconditionError(message);
-  }
-}
+using storage_internal::SystemError;
 
 absl::Status CheckFolder(const std::string& folder) {
   struct stat info;
@@ -47,7 +30,7 @@ absl::Status CheckFolder(const std::string& folder) {
 
 }  // namespace
 
-absl::StatusOr<DatabaseFile> PrepareDatabaseFile(const std::string& path, bool create) {
+absl::StatusOr<std::string> ResolveDatabasePath(const std::string& path) {
   const std::string operation = absl::StrCat("open ", path);
   if (path.empty() || path.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError("open: the path is empty or holds a NUL byte");
@@ -64,9 +47,13 @@ absl::StatusOr<DatabaseFile> PrepareDatabaseFile(const std::string& path, bool c
     return SystemError(errno, absl::StrCat(operation, ": folder ", folder));
   }
   VOUCH_RETURN_IF_ERROR(CheckFolder(resolved));
-  DatabaseFile file;
-  file.path = absl::StrCat(resolved, std::strcmp(resolved, "/") == 0 ? "" : "/", name);
+  return absl::StrCat(resolved, std::strcmp(resolved, "/") == 0 ? "" : "/", name);
+}
 
+absl::StatusOr<DatabaseFile> PrepareDatabaseFile(const std::string& path, bool create) {
+  const std::string operation = absl::StrCat("open ", path);
+  DatabaseFile file;
+  VOUCH_ASSIGN_OR_RETURN(file.path, ResolveDatabasePath(path));
   struct stat info;
   if (::lstat(file.path.c_str(), &info) != 0) {
     if (errno != ENOENT || !create) return SystemError(errno, operation);

@@ -25,6 +25,9 @@ struct DatabaseFile {
   bool empty = false;  // Nothing has been written to it yet.
 };
 
+// `path` made absolute, its folder checked and without symbolic links. The file need not be there.
+absl::StatusOr<std::string> ResolveDatabasePath(const std::string& path);
+
 // Checks `path`, and with `create` makes the file (mode 0600) when it is not there.
 absl::StatusOr<DatabaseFile> PrepareDatabaseFile(const std::string& path, bool create);
 
