@@ -110,6 +110,8 @@ namespace vouch::pool::pool_internal {
 //   Orders: seq_cst: [gate], and for waiters "gate_ := closed; look at the queue" against "enqueue;
 //   read gate_".
 // openers_: permits taken. Written by TryBeginOpen, FinishOpen, TryTake. Orders: seq_cst: [permit].
+// admitted_: waiters that are, or are about to be, in the line, at most max_waiters. Relaxed: it is
+//   only counted.
 // live_: slots that are not retired; Close parks on it. Release/acquire: what last owners did is
 //   visible to who sees none.
 // Counters are relaxed and advisory: they never decide anything.
@@ -130,6 +132,10 @@ class Handoff {
   // better for throughput: the slot is in use while the waiter wakes up.
   static constexpr int64_t kPatienceNs = 1'000'000;
 
+  // A place whose waiter left early stays used until everybody before it has been served. So there
+  // are more of them than waiters are admitted.
+  static constexpr uint64_t kPlacesPerWaiter = 4;
+
   // Before a thread stands in the line it lets others run so many times. If they hold their slots
   // for moments and have merely lost the processor, one of these is enough, and nobody sleeps.
   static constexpr int kYields = 8;
@@ -145,11 +151,12 @@ class Handoff {
   using CloseResource = std::function<void(SlotType&, bool pool_closed)>;
 
   Handoff(const Limits& limits, CloseResource close_resource)
-      : max_opens_(limits.max_opens),
+      : max_waiters_(limits.max_waiters),
+        max_opens_(limits.max_opens),
         watched_(limits.watched),
         close_resource_(std::move(close_resource)),
         slots_(limits.capacity, limits.reserve),
-        queue_(limits.max_waiters),
+        queue_(kPlacesPerWaiter * limits.max_waiters),
         gate_(Gate::Open(limits.capacity).word()),
         live_(limits.capacity) {
     for (uint32_t i = 0; i < limits.capacity; ++i) {
@@ -255,13 +262,17 @@ class Handoff {
   Result Wait(const WaitRequest& request, const OnTicket& on_ticket) {
     Ticket ticket;
     if (gate().closed()) return {End::kClosed, kNone};
-    if (!queue_.Enqueue(&ticket)) return {End::kLineFull, kNone};
-    waited_.fetch_add(1, std::memory_order_relaxed);
+    if (!TryEnqueue(&ticket)) return {End::kLineFull, kNone};
     on_ticket(ticket);
-    if (!queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})) return Granted(ticket);
-    waiting_.fetch_add(1, std::memory_order_relaxed);
-    const Result result = WaitPublished(ticket, request);
-    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    Result result;
+    if (queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})) {
+      waiting_.fetch_add(1, std::memory_order_relaxed);
+      result = WaitPublished(ticket, request);
+      waiting_.fetch_sub(1, std::memory_order_relaxed);
+    } else {
+      result = Granted(ticket);
+    }
+    admitted_.fetch_sub(1, std::memory_order_relaxed);
     return result;
   }
   Result Wait(const WaitRequest& request) {
@@ -272,9 +283,14 @@ class Handoff {
   void Interrupt(Ticket ticket) { queue_.Interrupt(ticket); }
 
   // Waiting without a thread, in two steps: a ticket, then the listener. Until the second, nothing
-  // is granted to it behind its back: TryCancelListener() fails.
+  // is granted to it behind its back: TryCancelListener() fails. This is the first. False if the
+  // line is full.
   bool TryEnqueue(Ticket* ticket) {
-    if (!queue_.Enqueue(ticket)) return false;
+    const uint64_t before = admitted_.fetch_add(1, std::memory_order_relaxed);
+    if (before >= max_waiters_ || !queue_.Enqueue(ticket)) {
+      admitted_.fetch_sub(1, std::memory_order_relaxed);
+      return false;
+    }
     waited_.fetch_add(1, std::memory_order_relaxed);
     return true;
   }
@@ -285,9 +301,10 @@ class Handoff {
     // A time long ago: listeners do not compete, they are granted.
     if (!queue_.Publish(ticket, {0, 0, listener})) {
       *result = Granted(ticket);
+      admitted_.fetch_sub(1, std::memory_order_relaxed);
       return false;
     }
-    listening_.fetch_add(1, std::memory_order_relaxed);
+    waiting_.fetch_add(1, std::memory_order_relaxed);
     slots_.WantAll();  // [wanted] W2
     const uint32_t slot = gate().closed() ? kNone : TryTake(start);
     *result = slot != kNone ? Result{End::kTaken, slot} : Result{End::kClosed, kNone};
@@ -301,13 +318,16 @@ class Handoff {
   // nothing else that keeps the pool.
   bool TryCancelListener(Ticket ticket) {
     if (!queue_.TryCancel(ticket)) return false;  // [wake] L1
-    listening_.fetch_sub(1, std::memory_order_relaxed);
+    NoteHeard();
     PutAll(PassWake());
     return true;
   }
 
   // To be called by a listener that was granted something.
-  void NoteHeard() { listening_.fetch_sub(1, std::memory_order_relaxed); }
+  void NoteHeard() {
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    admitted_.fetch_sub(1, std::memory_order_relaxed);
+  }
 
   // Putting back
 
@@ -371,9 +391,7 @@ class Handoff {
   Gate gate() const { return Gate(gate_.load(std::memory_order_seq_cst)); }
 
   // Advisory.
-  int waiting() const {
-    return waiting_.load(std::memory_order_relaxed) + listening_.load(std::memory_order_relaxed);
-  }
+  int waiting() const { return waiting_.load(std::memory_order_relaxed); }
   int opening() const { return static_cast<int>(openers_.load(std::memory_order_relaxed)); }
   uint64_t waited() const { return waited_.load(std::memory_order_relaxed); }
   uint64_t handed_off() const { return handed_off_.load(std::memory_order_relaxed); }
@@ -597,6 +615,7 @@ class Handoff {
   }
 
   // Constant after construction
+  const uint64_t max_waiters_;
   const uint32_t max_opens_;
   const bool watched_;
   const CloseResource close_resource_;
@@ -607,8 +626,8 @@ class Handoff {
   // Written on the slow path only; see the top of this file.
   alignas(64) Atomic<uint32_t> in_flight_{0};
   Atomic<uint32_t> openers_{0};
-  Atomic<int> waiting_{0};    // threads in the line
-  Atomic<int> listening_{0};  // listeners in the line
+  Atomic<uint64_t> admitted_{0};
+  Atomic<int> waiting_{0};  // published
   Atomic<uint64_t> waited_{0};
   Atomic<uint64_t> handed_off_{0};
   // Read on every slow path, written rarely: on a line of their own.
