@@ -395,13 +395,14 @@ absl::Status SqliteConnection::Commit() {
   absl::Status status = Control("COMMIT", "commit");
   committing_ = false;
   if (status.ok()) has_transaction_ = reads_only_ = false;
-  if (!status.ok() && !in_transaction() &&
-      (NativeCode(status).value_or(0) & 0xFF) == SQLITE_IOERR) {
-    // SQLite has given the transaction up, yet its frames may be in the log and survive a crash.
-    absl::Status unknown(absl::StatusCode::kUnknown, std::string(status.message()));
-    return WithNativeCode(unknown, NativeCode(status).value_or(0));
-  }
-  return status;
+  if (status.ok() || in_transaction()) return status;
+  // SQLite has given the transaction up, yet its frames may be in the log and survive a crash: it
+  // writes and syncs them before it needs memory for their index; and where the disk is full for
+  // the last of them, an older log's bytes can lie that happen to be the same page.
+  const int code = NativeCode(status).value_or(0);
+  const int family = code & 0xFF;
+  if (family != SQLITE_IOERR && family != SQLITE_NOMEM && family != SQLITE_FULL) return status;
+  return WithNativeCode(absl::UnknownError(status.message()), code);
 }
 
 absl::Status SqliteConnection::Rollback() {
