@@ -105,6 +105,11 @@ absl::Status CheckText(std::string_view sql) {
       absl::StrCat("prepare: the text holds a NUL byte at ", sql.find('\0')));
 }
 
+// Another process is in the way; not an I/O error, which has the same status code.
+bool IsBusy(const absl::Status& status) {
+  return (NativeCode(status).value_or(0) & 0xFF) == SQLITE_BUSY;
+}
+
 std::string_view OrEmpty(const char* text) { return text == nullptr ? "" : text; }
 
 // Keeps no text and an empty text apart.
@@ -187,7 +192,7 @@ absl::Status SqliteConnection::Initialize(bool created) {
   // handler there. So wait here.
   const Clock::time_point give_up = Clock::now() + ToChrono(options_.busy_timeout);
   absl::Status applied = ApplyProfile(db_, options_.profile, scope);
-  while (absl::IsUnavailable(applied) && Clock::now() < give_up) {
+  while (IsBusy(applied) && Clock::now() < give_up) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     applied = ApplyProfile(db_, options_.profile, scope);
   }

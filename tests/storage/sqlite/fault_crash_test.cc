@@ -280,6 +280,21 @@ TEST(CommitFaultCrashTest, FailingAfterTheLogIsWrittenIsUnknown) {
   EXPECT_GT(unknown, 0);
 }
 
+// Waiting helps against another process, not against a broken disk.
+TEST(OpenFaultTest, AnIoErrorIsNotWaitedFor) {
+  FaultVfs vfs;
+  test::TemporaryDirectory folder;
+  SqliteOptions options{.path = folder.File("app.db"), .busy_timeout = absl::Seconds(30)};
+  ASSERT_OK(SqliteConnection::Open(options));
+  const auto begun = std::chrono::steady_clock::now();
+  for (std::int64_t at = 1;; ++at) {
+    vfs.Arm({.at = at, .sticky = true});
+    const absl::Status status = SqliteConnection::Open(options).status();
+    if (vfs.failed().empty()) break;
+    ASSERT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10)) << status;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(JournalModes, DatabaseFaultCrashTest,
                          ::testing::Values(JournalMode::kWal, JournalMode::kDelete),
                          [](const auto& mode) {
