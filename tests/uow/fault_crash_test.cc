@@ -1,17 +1,16 @@
-// Property: whatever call to the file system or to memory fails while units of work run, and
-// whenever
-//   the power goes: a unit whose receipt was returned is there whole, with that receipt; of a unit
-//   that was said to have failed nothing is there; the ledger verifies; and the unit's id can be
-//   run again, which does its work exactly once.
+// Property: whatever call to the file system or to memory fails while units of work run, and at
+//   whatever moment the power goes: a unit whose receipt was returned is there whole, with that
+//   receipt; of a unit that was said to have failed nothing is there; the ledger verifies; and the
+//   unit's id can be run again, which does its work exactly once.
 // Method: an engine's life (open, units of all outcomes, close) is lived once for each call it
-// makes,
-//   with that call failing; after each step that failed, the files are taken as a crash at that
-//   moment would leave them. And a life without failures is recorded, and disks are built as a loss
-//   of power at each moment may have left them. Each is audited and compared with what was
+//   makes, with that call failing; after each step that failed, the files are taken as a crash at
+//   that moment would leave them. And a life without failures is recorded, and disks are built as a
+//   loss of power at each moment may have left them. Each is audited and compared with what was
 //   answered.
 // Failure: "unit 3 was committed and is lost", a finding of the audit.
 //
-// Seen to fail when: a row's image that there is no memory for is taken for null, as it once was.
+// Seen to fail when: a row's image that there is no memory for is taken for null, as it once was;
+// Settle() says "not committed" without having recorded the failure.
 //
 // VOUCH_TEST_LONG tries every point and twenty times as many disks, VOUCH_TEST_STRIDE=10 a tenth,
 // VOUCH_TEST_SEED repeats a run.

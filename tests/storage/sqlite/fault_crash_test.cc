@@ -1,8 +1,7 @@
 // Property: whatever call to the file system or to memory fails, once or from then on, every
-// operation
-//   returns, says what happened, and says nothing that is not so: what was told to be stored is
-//   there and whole, what was told to have failed is not, not even after a crash right then; and
-//   once the failures are over the same Database object writes on.
+//   operation returns, says what happened, and says nothing that is not so: what was told to be
+//   stored is there and whole, what was told to have failed is not, not even after a crash right
+//   then; and once the failures are over the same Database object writes on.
 // Method: a database's life (life.h) is lived once for each call it makes, with that call failing.
 //   After each step that failed, the files are taken as a crash at that moment would leave them. At
 //   the end the failures are switched off, the same object writes and reads, and the file is opened

@@ -3,7 +3,7 @@
 // It is opened and made, written to in transactions that spread over several tables and pages,
 // read, checkpointed, closed, opened again. Whatever fails on the way, the account says of each
 // transaction whether it is stored, and the contents of the database can be held against it: that
-// is how the sweeps over points of failure (fault_stress_test.cc, power_loss_crash_test.cc) know
+// is how the sweeps over points of failure (fault_crash_test.cc, power_loss_crash_test.cc) know
 // right from wrong.
 
 #ifndef VOUCH_TESTS_STORAGE_SQLITE_LIFE_H_

@@ -1,14 +1,12 @@
 // Property: after a loss of power at any moment a database opens, is sound, and holds every
 //   transaction that was acknowledged, whole, and none that was given up or never begun.
 // Method: a database's life (life.h) is recorded once; at each of its events, disks are built as
-// the
-//   loss may have left them (tests/support/power_loss.h), and read. A part of them is recovered
+//   the loss may have left them (tests/support/power_loss.h), and read. A part of them is recovered
 //   with the recording on, and loses power again in the middle of that.
 // Failure: "unit 3 was stored and is lost", or a damaged file.
 //
-// Seen to fail when: the log is recorded as synced when it is not (the last test does just that, by
-// switching syncs off, and expects to find damage); ContradictionIn() is asked about the account as
-// it is one step later.
+// The last test switches syncs off and expects to find loss and damage: it shows that the others
+// can fail.
 //
 // VOUCH_TEST_LONG looks at twenty times as many disks, VOUCH_TEST_STRIDE=10 at a tenth,
 // VOUCH_TEST_SEED repeats a run.
@@ -177,7 +175,6 @@ TEST_F(PowerLossCrashTest, WeakerSyncsLoseTheLastCommitsOnly) {
   Report();
 }
 
-// Shows that the others could fail.
 TEST_F(PowerLossCrashTest, WithoutSyncsLossAndDamageAreFound) {
   Record(JournalMode::kWal, Synchronous::kOff);
   int lost = 0;
