@@ -56,22 +56,26 @@ int OpenFlags(Access access, bool in_memory) {
   return common;
 }
 
-ValueView ViewOf(sqlite3_value* value) {
+// Nothing when there was no memory for it. Text is read as the blob it is stored as: for text
+// SQLite wants a NUL byte at the end, needs memory for that, and without it would say that it is
+// empty.
+std::optional<ValueView> ViewOf(sqlite3_value* value) {
   switch (sqlite3_value_type(value)) {
     case SQLITE_INTEGER:
       return ValueView::Integer(sqlite3_value_int64(value));
     case SQLITE_FLOAT:
       return ValueView::Real(sqlite3_value_double(value));
-    case SQLITE_TEXT: {
-      const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(value));
-      return ValueView::Text({text, static_cast<std::size_t>(sqlite3_value_bytes(value))});
-    }
+    case SQLITE_TEXT:
     case SQLITE_BLOB: {
-      const auto* blob = static_cast<const char*>(sqlite3_value_blob(value));
-      return ValueView::Blob({blob, static_cast<std::size_t>(sqlite3_value_bytes(value))});
+      const bool is_text = sqlite3_value_type(value) == SQLITE_TEXT;
+      const auto* data = static_cast<const char*>(sqlite3_value_blob(value));
+      const auto size = static_cast<std::size_t>(sqlite3_value_bytes(value));
+      if (data == nullptr && size > 0) return std::nullopt;
+      const std::string_view bytes = data == nullptr ? "" : std::string_view(data, size);
+      return is_text ? ValueView::Text(bytes) : ValueView::Blob(bytes);
     }
     default:
-      return {};
+      return ValueView();
   }
 }
 
@@ -105,6 +109,11 @@ absl::Status CheckText(std::string_view sql) {
       absl::StrCat("prepare: the text holds a NUL byte at ", sql.find('\0')));
 }
 
+// Another process is in the way; not an I/O error, which has the same status code.
+bool IsBusy(const absl::Status& status) {
+  return (NativeCode(status).value_or(0) & 0xFF) == SQLITE_BUSY;
+}
+
 std::string_view OrEmpty(const char* text) { return text == nullptr ? "" : text; }
 
 // Keeps no text and an empty text apart.
@@ -118,14 +127,21 @@ int RowChange::column_count() const { return sqlite3_preupdate_count(db_); }
 
 ValueView RowChange::Old(int column) const {
   sqlite3_value* value = nullptr;
-  if (sqlite3_preupdate_old(db_, column, &value) != SQLITE_OK || value == nullptr) return {};
-  return ViewOf(value);
+  const int code = sqlite3_preupdate_old(db_, column, &value);
+  return Read(code, value);
 }
 
 ValueView RowChange::New(int column) const {
   sqlite3_value* value = nullptr;
-  if (sqlite3_preupdate_new(db_, column, &value) != SQLITE_OK || value == nullptr) return {};
-  return ViewOf(value);
+  const int code = sqlite3_preupdate_new(db_, column, &value);
+  return Read(code, value);
+}
+
+ValueView RowChange::Read(int code, sqlite3_value* value) const {
+  if (code == SQLITE_RANGE) return {};  // Beyond the last column.
+  const auto view = code == SQLITE_OK && value != nullptr ? ViewOf(value) : std::nullopt;
+  if (!view.has_value()) failed_ = true;
+  return view.value_or(ValueView());
 }
 
 std::string SqliteConnection::InMemoryPath() {
@@ -187,7 +203,7 @@ absl::Status SqliteConnection::Initialize(bool created) {
   // handler there. So wait here.
   const Clock::time_point give_up = Clock::now() + ToChrono(options_.busy_timeout);
   absl::Status applied = ApplyProfile(db_, options_.profile, scope);
-  while (absl::IsUnavailable(applied) && Clock::now() < give_up) {
+  while (IsBusy(applied) && Clock::now() < give_up) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     applied = ApplyProfile(db_, options_.profile, scope);
   }
@@ -395,13 +411,14 @@ absl::Status SqliteConnection::Commit() {
   absl::Status status = Control("COMMIT", "commit");
   committing_ = false;
   if (status.ok()) has_transaction_ = reads_only_ = false;
-  if (!status.ok() && !in_transaction() &&
-      (NativeCode(status).value_or(0) & 0xFF) == SQLITE_IOERR) {
-    // SQLite has given the transaction up, yet its frames may be in the log and survive a crash.
-    absl::Status unknown(absl::StatusCode::kUnknown, std::string(status.message()));
-    return WithNativeCode(unknown, NativeCode(status).value_or(0));
-  }
-  return status;
+  if (status.ok() || in_transaction()) return status;
+  // SQLite has given the transaction up, yet its frames may be in the log and survive a crash: it
+  // writes and syncs them before it needs memory for their index; and where the disk is full for
+  // the last of them, an older log's bytes can lie that happen to be the same page.
+  const int code = NativeCode(status).value_or(0);
+  const int family = code & 0xFF;
+  if (family != SQLITE_IOERR && family != SQLITE_NOMEM && family != SQLITE_FULL) return status;
+  return WithNativeCode(absl::UnknownError(status.message()), code);
 }
 
 absl::Status SqliteConnection::Rollback() {

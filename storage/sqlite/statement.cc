@@ -56,12 +56,16 @@ ValueView SqliteStatement::column(int column) const {
     case SQLITE_FLOAT:
       return ValueView::Real(sqlite3_column_double(handle_, column));
     case SQLITE_TEXT: {
-      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(handle_, column));
+      // As a blob: as text it would have to end with a NUL byte, and without memory for that SQLite
+      // would say that it is empty.
+      const auto* text = static_cast<const char*>(sqlite3_column_blob(handle_, column));
+      if (text == nullptr) return ValueView::Text("");
       return ValueView::Text(
           {text, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))});
     }
     case SQLITE_BLOB: {
       const auto* blob = static_cast<const char*>(sqlite3_column_blob(handle_, column));
+      if (blob == nullptr) return ValueView::Blob({});
       return ValueView::Blob(
           {blob, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))});
     }
