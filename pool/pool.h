@@ -526,8 +526,11 @@ absl::Status Pool<Resource, Platform>::OpenFor(Slot& slot, uint32_t index, const
                                   : request.deadline_ns;
   absl::Status opened = resources_.Open(slot, "acquire", options_.open_attempts, deadline_ns);
   if (opened.ok()) {
-    opened = resources_.BeforeLend(*slot.resource);
-    if (!opened.ok()) resources_.Close(slot, CloseReason::kRejected);
+    const absl::Status accepted = resources_.BeforeLend(*slot.resource);
+    if (!accepted.ok()) {
+      resources_.Close(slot, CloseReason::kRejected);
+      opened = pool_internal::OpenError("acquire", options_.name, accepted);
+    }
   }
   if (opened.ok()) {
     handoff_.FinishOpen();
