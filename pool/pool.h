@@ -298,6 +298,7 @@ Pool<Resource, Platform>::Pool(PoolOptions options, Factory factory, Hooks hooks
                [this](Slot& slot, bool pool_closed) {
                  resources_.Close(slot,
                                   pool_closed ? CloseReason::kShutdown : CloseReason::kResize);
+                 if (!pool_closed) keeper_.Nudge();  // there may be less than `min` now
                }),
       min_(options_.min),
       caretaker_(LimitsOf(options_, resources_.hooks()), &handoff_, &resources_) {}
