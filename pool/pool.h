@@ -433,6 +433,7 @@ typename Pool<Resource, Platform>::Handoff::Result Pool<Resource, Platform>::Tak
   const int64_t began = Platform::Now();
   for (uint32_t i = 0; i < handoff_.slots().size(); ++i) handoff_.slots()[i].NoteSeen(began);
   const typename Handoff::Result result = Wait(*request, start);
+  if (!result.stood) return result;
   *waited_until = Platform::Now();
   waits_.Add(*waited_until - began);
   return result;
@@ -595,11 +596,11 @@ void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Req
   if (request.deadline_ns == Request::kUnknown) {
     request.deadline_ns = DeadlineAfter(request.timeout);
   }
-  auto occupy = [this, executor, request,
-                 done = std::move(done)](absl::StatusOr<OwnedSlot> slot) mutable {
+  auto occupy = [this, executor, request, done = std::move(done)](absl::StatusOr<OwnedSlot> slot,
+                                                                  int64_t waited_until) mutable {
     if (!slot.ok()) return std::move(done)(slot.status());
     const typename Handoff::Visit occupying(&handoff_);
-    std::optional<absl::StatusOr<LeaseType>> lease = Occupy(slot->Take(), request, 0);
+    std::optional<absl::StatusOr<LeaseType>> lease = Occupy(slot->Take(), request, waited_until);
     if (lease.has_value()) return std::move(done)(*std::move(lease));
     StartAsync(std::move(executor), std::move(done), std::move(request));
   };
@@ -607,13 +608,13 @@ void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Req
   const uint32_t taken = handoff_.TryTake(start);
   if (taken != Handoff::kNone) {
     executor([occupy = std::move(occupy), slot = OwnedSlot(&handoff_, taken)]() mutable {
-      occupy(std::move(slot));
+      occupy(std::move(slot), 0);
     });
     return;
   }
   if (request.deadline_ns != pool_internal::kForever) StartKeeper();
   const auto waiter = std::make_shared<Waiter>(typename Waiter::Parts{
-      &handoff_, &async_deadlines_, [this] { keeper_.Nudge(); }, std::move(executor),
+      &handoff_, &async_deadlines_, &waits_, [this] { keeper_.Nudge(); }, std::move(executor),
       [this, request](End end) { return Refused(end, request); }, std::move(occupy)});
   waiter->Start(start, request.deadline_ns, request.stop);
 }

@@ -230,7 +230,8 @@ class Handoff {
   enum class End { kTaken, kTimedOut, kClosed, kLineFull, kStopped, kDeadlock, kHopeless };
   struct Result {
     End end;
-    uint32_t slot;  // kTaken: the caller owns it
+    uint32_t slot;      // kTaken: the caller owns it
+    bool stood = true;  // in the line, be it for a moment
   };
   struct WaitRequest {
     uint32_t start = 0;
@@ -254,8 +255,8 @@ class Handoff {
   template <typename OnTicket>
   Result Wait(const WaitRequest& request, const OnTicket& on_ticket) {
     Ticket ticket;
-    if (gate().closed()) return {End::kClosed, kNone};
-    if (!queue_.Enqueue(&ticket)) return {End::kLineFull, kNone};
+    if (gate().closed()) return {End::kClosed, kNone, false};
+    if (!queue_.Enqueue(&ticket)) return {End::kLineFull, kNone, false};
     waited_.fetch_add(1, std::memory_order_relaxed);
     on_ticket(ticket);
     if (!queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})) return Granted(ticket);
