@@ -612,6 +612,12 @@ void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Req
     });
     return;
   }
+  if (IsHopeless(request)) {
+    executor([occupy = std::move(occupy), refused = Refused(End::kHopeless, request)]() mutable {
+      occupy(std::move(refused), 0);
+    });
+    return;
+  }
   if (request.deadline_ns != pool_internal::kForever) StartKeeper();
   const auto waiter = std::make_shared<Waiter>(typename Waiter::Parts{
       &handoff_, &async_deadlines_, &waits_, [this] { keeper_.Nudge(); }, std::move(executor),
