@@ -476,7 +476,8 @@ std::optional<absl::StatusOr<Lease<Resource, Platform>>> Pool<Resource, Platform
   std::optional<absl::Status> ready = MakeReady(slot, index, request);
   if (!ready.has_value()) return std::nullopt;
   if (!ready->ok()) return *std::move(ready);
-  ThreadHint::Set(id_, index);
+  // A hook that released a lease may have served an asynchronous acquire on this very thread.
+  if (pool_internal::HookScope::Inside(id_) == nullptr) ThreadHint::Set(id_, index);
   LeaseType lease = MakeLease(slot, request.site);
   slot.owner.store(request.owner, std::memory_order_relaxed);
   if (request.label != nullptr) slot.NoteLabel(request.label);
