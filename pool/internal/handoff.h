@@ -110,6 +110,8 @@ namespace vouch::pool::pool_internal {
 //   Orders: seq_cst: [gate], and for waiters "gate_ := closed; look at the queue" against "enqueue;
 //   read gate_".
 // openers_: permits taken. Written by TryBeginOpen, FinishOpen, TryTake. Orders: seq_cst: [permit].
+// breaking_circle_: a lock around a look at the line and a cancel: nobody sleeps or calls out while
+//   it is held. Acquire when taken, release when given back.
 // live_: slots that are not retired; Close parks on it. Release/acquire: what last owners did is
 //   visible to who sees none.
 // Counters are relaxed and advisory: they never decide anything.
@@ -399,7 +401,8 @@ class Handoff {
       uint32_t slot = TryTake(request.start);  // [wanted] W2, [wake] W2, [permit] R2
       if (slot != kNone) return Leave(ticket, {End::kTaken, slot});
       if (!std::exchange(looked_for_deadlock, true) && AllHoldersWait(request.thread)) {
-        return Leave(ticket, {End::kDeadlock, kNone});
+        if (TryBreakCircle(ticket, request.thread)) return {End::kDeadlock, kNone};
+        continue;
       }
       switch (queue_.Await(ticket, request.deadline_ns, request.interrupted)) {
         case Queue::Event::kGranted:
@@ -445,6 +448,16 @@ class Handoff {
     if (!AllHeldBy(self, nullptr, &uses)) return false;
     uint64_t uses_again = 0;
     return AllHeldBy(self, &queue_, &uses_again) && uses == uses_again;
+  }
+
+  // Of the threads that see the same circle one leaves the line: each looks again while no other can
+  // leave for this reason. False if the circle is broken, or something has been granted.
+  bool TryBreakCircle(Ticket ticket, uint32_t self) {
+    while (breaking_circle_.exchange(true, std::memory_order_acquire)) Platform::Yield();
+    const bool leaves = AllHoldersWait(self) && queue_.Cancel(ticket);  // [wake] L1
+    breaking_circle_.store(false, std::memory_order_release);
+    if (leaves) PutAll(PassWake());
+    return leaves;
   }
 
   // Whether every slot in use is leased with an owner, `self` among them; if `line` is given, whether
@@ -608,6 +621,7 @@ class Handoff {
   // Written on the slow path only; see the top of this file.
   alignas(64) Atomic<uint32_t> in_flight_{0};
   Atomic<uint32_t> openers_{0};
+  Atomic<bool> breaking_circle_{false};
   Atomic<int> waiting_{0};    // threads in the line
   Atomic<int> listening_{0};  // listeners in the line
   Atomic<uint64_t> waited_{0};
