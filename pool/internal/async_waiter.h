@@ -38,7 +38,8 @@ class AsyncDeadlines {
   Key Add(int64_t deadline_ns, std::weak_ptr<Abortable> waiter, bool* is_first) {
     MutexLock lock(&mutex_);
     const Key key(deadline_ns, ++last_number_);
-    *is_first = waiters_.emplace(key, std::move(waiter)).first == waiters_.begin();
+    const auto added = waiters_.emplace(key, std::move(waiter)).first;
+    *is_first = added == waiters_.begin();
     return key;
   }
 
