@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "pool/histogram.h"
 #include "pool/internal/handoff.h"
+#include "pool/internal/nest.h"
 #include "pool/mutex.h"
 
 namespace vouch::pool::pool_internal {
@@ -187,8 +188,11 @@ class AsyncWaiter final : public HandoffType::Listener,
                           : SlotResult(parts_.refuse(result.end));
     const int64_t ended = began_.has_value() ? Platform::Now() : 0;
     if (began_.has_value()) parts_.waits->Add(ended - *began_);
-    parts_.executor([done = std::move(parts_.done), slot = std::move(slot), ended]() mutable {
-      std::move(done)(std::move(slot), ended);
+    Nest::Run([executor = std::move(parts_.executor), done = std::move(parts_.done),
+               slot = std::move(slot), ended]() mutable {
+      executor([done = std::move(done), slot = std::move(slot), ended]() mutable {
+        std::move(done)(std::move(slot), ended);
+      });
     });
   }
 
