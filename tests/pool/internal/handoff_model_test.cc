@@ -37,10 +37,10 @@ struct Scenario {
   uint32_t slots;
   int threads;
   int rounds;
-  int hurried = 0;     // so many of the threads wait with a deadline
-  bool fast = false;   // take the fast way first, where others may barge in
-  bool close = false;  // another thread closes the pool at some moment
-  uint64_t places = 8;
+  int hurried = 0;        // so many of the threads wait with a deadline
+  bool fast = false;      // take the fast way first, where others may barge in
+  bool close = false;     // another thread closes the pool at some moment
+  uint64_t places = 16;   // at least as many as acquires: who gave up keeps its place for a while
   bool resources = true;  // else every slot is empty all the time
   uint32_t opens = 8;     // permits
   bool suspend = false;   // another thread suspends and resumes the pool now and then,
@@ -309,7 +309,7 @@ TEST(HandoffModelStressTest, SuspendingResizingAndClosing) {
 void ExploreCircle(uint32_t threads) {
 #if VOUCH_TEST_FIBERS
   test::Random random;
-  for (int run = 0; run < 2 * kRuns; ++run) {
+  for (int run = 0; run < kRuns; ++run) {
     Model model(random.Next());
     ModelHandoff handoff(
         {.capacity = threads, .reserve = threads, .max_waiters = 8, .max_opens = threads},
