@@ -193,6 +193,7 @@ void Explore(const Scenario& scenario, int runs) {
 }
 
 constexpr int kRuns = 2500;
+constexpr int kGateRuns = 1000;
 
 // Two slots come back while two wait, and both must be served though neither of them releases:
 // nobody may be left asleep beside an available slot until somebody else happens to release.
@@ -269,28 +270,29 @@ TEST(HandoffModelStressTest, ClosingWhileSomeGiveUp) {
 }
 
 TEST(HandoffModelStressTest, Suspending) {
-  Explore({.slots = 2, .threads = 4, .rounds = 2, .fast = true, .suspend = true}, kRuns);
+  Explore({.slots = 2, .threads = 4, .rounds = 2, .fast = true, .suspend = true}, kGateRuns);
 }
 
 TEST(HandoffModelStressTest, SuspendingWhileSomeGiveUp) {
-  Explore({.slots = 1, .threads = 4, .rounds = 2, .hurried = 2, .suspend = true}, kRuns);
+  Explore({.slots = 1, .threads = 4, .rounds = 2, .hurried = 2, .suspend = true}, kGateRuns);
 }
 
 TEST(HandoffModelStressTest, SuspendingEmptySlots) {
   Explore({.slots = 2, .threads = 4, .rounds = 2, .resources = false, .opens = 1, .suspend = true},
-          kRuns);
+          kGateRuns);
 }
 
 TEST(HandoffModelStressTest, Resizing) {
-  Explore({.slots = 3, .threads = 4, .rounds = 2, .fast = true, .resize = true}, kRuns);
+  Explore({.slots = 3, .threads = 4, .rounds = 2, .fast = true, .resize = true}, kGateRuns);
 }
 
 TEST(HandoffModelStressTest, ResizingWithOnePermitWhileSomeGiveUp) {
-  Explore({.slots = 3, .threads = 5, .rounds = 2, .hurried = 2, .opens = 1, .resize = true}, kRuns);
+  Explore({.slots = 3, .threads = 5, .rounds = 2, .hurried = 2, .opens = 1, .resize = true},
+          kGateRuns);
 }
 
 TEST(HandoffModelStressTest, SuspendingAndResizing) {
-  Explore({.slots = 3, .threads = 4, .rounds = 2, .suspend = true, .resize = true}, kRuns);
+  Explore({.slots = 3, .threads = 4, .rounds = 2, .suspend = true, .resize = true}, kGateRuns);
 }
 
 TEST(HandoffModelStressTest, SuspendingResizingAndClosing) {
@@ -301,7 +303,7 @@ TEST(HandoffModelStressTest, SuspendingResizingAndClosing) {
            .close = true,
            .suspend = true,
            .resize = true},
-          kRuns);
+          kGateRuns);
 }
 
 // Threads that each hold a slot and ask for another: one is refused, and by letting go of its slot
