@@ -300,6 +300,7 @@ Pool<Resource, Platform>::Pool(PoolOptions options, Factory factory, Hooks hooks
                [this](Slot& slot, bool pool_closed) {
                  resources_.Close(slot,
                                   pool_closed ? CloseReason::kShutdown : CloseReason::kResize);
+                 if (!pool_closed) keeper_.Nudge();  // there may be less than `min` now
                }),
       min_(options_.min),
       caretaker_(LimitsOf(options_, resources_.hooks()), &handoff_, &resources_) {}
@@ -442,6 +443,7 @@ typename Pool<Resource, Platform>::Handoff::Result Pool<Resource, Platform>::Tak
   const int64_t began = Platform::Now();
   for (uint32_t i = 0; i < handoff_.slots().size(); ++i) handoff_.slots()[i].NoteSeen(began);
   const typename Handoff::Result result = Wait(*request, start);
+  if (!result.stood) return result;
   *waited_until = Platform::Now();
   waits_.Add(*waited_until - began);
   return result;
@@ -484,7 +486,8 @@ std::optional<absl::StatusOr<Lease<Resource, Platform>>> Pool<Resource, Platform
   std::optional<absl::Status> ready = MakeReady(slot, index, request);
   if (!ready.has_value()) return std::nullopt;
   if (!ready->ok()) return *std::move(ready);
-  ThreadHint::Set(id_, index);
+  // A hook that released a lease may have served an asynchronous acquire on this very thread.
+  if (pool_internal::HookScope::Inside(id_) == nullptr) ThreadHint::Set(id_, index);
   LeaseType lease = MakeLease(slot, request.site);
   slot.owner.store(request.owner, std::memory_order_relaxed);
   if (request.label != nullptr) slot.NoteLabel(request.label);
@@ -533,8 +536,11 @@ absl::Status Pool<Resource, Platform>::OpenFor(Slot& slot, uint32_t index, const
                                   : request.deadline_ns;
   absl::Status opened = resources_.Open(slot, "acquire", options_.open_attempts, deadline_ns);
   if (opened.ok()) {
-    opened = resources_.BeforeLend(*slot.resource);
-    if (!opened.ok()) resources_.Close(slot, CloseReason::kRejected);
+    const absl::Status accepted = resources_.BeforeLend(*slot.resource);
+    if (!accepted.ok()) {
+      resources_.Close(slot, CloseReason::kRejected);
+      opened = pool_internal::OpenError("acquire", options_.name, accepted);
+    }
   }
   if (opened.ok()) {
     handoff_.FinishOpen();
@@ -598,13 +604,13 @@ void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Req
   if (request.deadline_ns == Request::kUnknown) {
     request.deadline_ns = DeadlineAfter(request.timeout);
   }
-  auto occupy = [this, executor, request,
-                 done = std::move(done)](absl::StatusOr<OwnedSlot> slot) mutable {
+  auto occupy = [this, executor, request, done = std::move(done)](absl::StatusOr<OwnedSlot> slot,
+                                                                  int64_t waited_until) mutable {
     if (!slot.ok()) return std::move(done)(slot.status());
     std::optional<absl::StatusOr<LeaseType>> lease;
     {
       const typename Handoff::Visit occupying(&handoff_);
-      lease = Occupy(slot->Take(), request, 0);
+      lease = Occupy(slot->Take(), request, waited_until);
       if (!lease.has_value()) return StartAsync(std::move(executor), std::move(done), request);
     }
     std::move(done)(*std::move(lease));  // may destroy the pool, if there is no lease in it
@@ -613,13 +619,19 @@ void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Req
   const uint32_t taken = handoff_.TryTake(start);
   if (taken != Handoff::kNone) {
     executor([occupy = std::move(occupy), slot = OwnedSlot(&handoff_, taken)]() mutable {
-      occupy(std::move(slot));
+      occupy(std::move(slot), 0);
+    });
+    return;
+  }
+  if (IsHopeless(request)) {
+    executor([occupy = std::move(occupy), refused = Refused(End::kHopeless, request)]() mutable {
+      occupy(std::move(refused), 0);
     });
     return;
   }
   if (request.deadline_ns != pool_internal::kForever) StartKeeper();
   const auto waiter = std::make_shared<Waiter>(typename Waiter::Parts{
-      &handoff_, &async_deadlines_, [this] { keeper_.Nudge(); }, std::move(executor),
+      &handoff_, &async_deadlines_, &waits_, [this] { keeper_.Nudge(); }, std::move(executor),
       [this, request](End end) { return Refused(end, request); }, std::move(occupy)});
   waiter->Start(start, request.deadline_ns, request.stop);
 }

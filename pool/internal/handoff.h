@@ -112,6 +112,8 @@ namespace vouch::pool::pool_internal {
 // openers_: permits taken. Written by TryBeginOpen, FinishOpen, TryTake. Orders: seq_cst: [permit].
 // admitted_: waiters that are, or are about to be, in the line, at most max_waiters. Relaxed: it is
 //   only counted.
+// breaking_circle_: a lock around a look at the line and a cancel: nobody sleeps or calls out while
+//   it is held. Acquire when taken, release when given back.
 // live_: slots that are not retired; Close parks on it. Release/acquire: what last owners did is
 //   visible to who sees none.
 // Counters are relaxed and advisory: they never decide anything.
@@ -237,7 +239,8 @@ class Handoff {
   enum class End { kTaken, kTimedOut, kClosed, kLineFull, kStopped, kDeadlock, kHopeless };
   struct Result {
     End end;
-    uint32_t slot;  // kTaken: the caller owns it
+    uint32_t slot;      // kTaken: the caller owns it
+    bool stood = true;  // in the line, be it for a moment
   };
   struct WaitRequest {
     uint32_t start = 0;
@@ -261,8 +264,8 @@ class Handoff {
   template <typename OnTicket>
   Result Wait(const WaitRequest& request, const OnTicket& on_ticket) {
     Ticket ticket;
-    if (gate().closed()) return {End::kClosed, kNone};
-    if (!TryEnqueue(&ticket)) return {End::kLineFull, kNone};
+    if (gate().closed()) return {End::kClosed, kNone, false};
+    if (!TryEnqueue(&ticket)) return {End::kLineFull, kNone, false};
     on_ticket(ticket);
     Result result;
     if (queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})) {
@@ -416,7 +419,8 @@ class Handoff {
       uint32_t slot = TryTake(request.start);  // [wanted] W2, [wake] W2, [permit] R2
       if (slot != kNone) return Leave(ticket, {End::kTaken, slot});
       if (!std::exchange(looked_for_deadlock, true) && AllHoldersWait(request.thread)) {
-        return Leave(ticket, {End::kDeadlock, kNone});
+        if (TryBreakCircle(ticket, request.thread)) return {End::kDeadlock, kNone};
+        continue;
       }
       switch (queue_.Await(ticket, request.deadline_ns, request.interrupted)) {
         case Queue::Event::kGranted:
@@ -462,6 +466,16 @@ class Handoff {
     if (!AllHeldBy(self, nullptr, &uses)) return false;
     uint64_t uses_again = 0;
     return AllHeldBy(self, &queue_, &uses_again) && uses == uses_again;
+  }
+
+  // Of the threads that see the same circle one leaves the line: each looks again while no other can
+  // leave for this reason. False if the circle is broken, or something has been granted.
+  bool TryBreakCircle(Ticket ticket, uint32_t self) {
+    while (breaking_circle_.exchange(true, std::memory_order_acquire)) Platform::Yield();
+    const bool leaves = AllHoldersWait(self) && queue_.Cancel(ticket);  // [wake] L1
+    breaking_circle_.store(false, std::memory_order_release);
+    if (leaves) PutAll(PassWake());
+    return leaves;
   }
 
   // Whether every slot in use is leased with an owner, `self` among them; if `line` is given, whether
@@ -626,6 +640,7 @@ class Handoff {
   // Written on the slow path only; see the top of this file.
   alignas(64) Atomic<uint32_t> in_flight_{0};
   Atomic<uint32_t> openers_{0};
+  Atomic<bool> breaking_circle_{false};
   Atomic<uint64_t> admitted_{0};
   Atomic<int> waiting_{0};  // published
   Atomic<uint64_t> waited_{0};

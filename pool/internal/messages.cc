@@ -107,9 +107,10 @@ std::string LikelyCause(const Situation& situation, absl::Duration waited) {
 }
 
 absl::Status TimeoutError(const Situation& situation, absl::Duration timeout) {
-  return absl::DeadlineExceededError(absl::StrCat(
-      "acquire ", situation.name, ": deadline exceeded after ", absl::FormatDuration(timeout),
-      Numbers(situation), "; likely cause: ", LikelyCause(situation, timeout)));
+  return absl::DeadlineExceededError(
+      absl::StrCat("acquire ", situation.name, ": deadline exceeded after ",
+                   absl::FormatDuration(std::max(timeout, absl::ZeroDuration())),
+                   Numbers(situation), "; likely cause: ", LikelyCause(situation, timeout)));
 }
 
 absl::Status StoppedError(const Situation& situation) {
