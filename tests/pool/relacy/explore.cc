@@ -59,7 +59,7 @@ template <int kThreads>
 class Suite : public rl::test_suite<Suite<kThreads>, kThreads> {
  public:
   void before() { scenario_ = entry->make(); }
-  void thread(unsigned number) { scenario_->Thread(static_cast<int>(number)); }
+  void thread(unsigned number) { scenario_->Thread(number); }
   void after() {
     scenario_->AtEnd();
     scenario_.reset();

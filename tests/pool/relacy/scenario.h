@@ -14,7 +14,7 @@ namespace vouch::pool::pool_internal {
 class Scenario {
  public:
   virtual ~Scenario() = default;
-  virtual void Thread(int number) = 0;
+  virtual void Thread(uint32_t number) = 0;
   virtual void AtEnd() = 0;
 
   // Not from Relacy's allocator: see RelacyPlatform.

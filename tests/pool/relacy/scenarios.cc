@@ -2,6 +2,7 @@
 // each checks besides: no slot with two holders, no slot lost, no thread left asleep (Relacy's
 // deadlock), the resource and the pool's memory free of data races.
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -29,7 +30,7 @@ class PoolScenario : public Scenario {
 // Two come twice each for the only slot: every way to get it and to give it back.
 struct TwoThreadsOneSlot : PoolScenario {
   TwoThreadsOneSlot() : PoolScenario({}) {}
-  void Thread(int) override {
+  void Thread(uint32_t) override {
     RL_ASSERT(pool_.Borrow(0) == End::kTaken);
     RL_ASSERT(pool_.Borrow(0) == End::kTaken);
   }
@@ -37,12 +38,12 @@ struct TwoThreadsOneSlot : PoolScenario {
 
 struct ThreeThreadsOneSlot : PoolScenario {
   ThreeThreadsOneSlot() : PoolScenario({}) {}
-  void Thread(int) override { RL_ASSERT(pool_.Borrow(0) == End::kTaken); }
+  void Thread(uint32_t) override { RL_ASSERT(pool_.Borrow(0) == End::kTaken); }
 };
 
 struct ThreeThreadsTwoSlots : PoolScenario {
   ThreeThreadsTwoSlots() : PoolScenario({.slots = 2}) {}
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     RL_ASSERT(pool_.Borrow(number % 2) == End::kTaken);
     if (number == 2) RL_ASSERT(pool_.Borrow(1) == End::kTaken);
   }
@@ -51,7 +52,7 @@ struct ThreeThreadsTwoSlots : PoolScenario {
 // Nobody's resource is open: who takes a slot opens it.
 struct EmptySlots : PoolScenario {
   EmptySlots() : PoolScenario({.slots = 2, .open = false}) {}
-  void Thread(int number) override { RL_ASSERT(pool_.Borrow(number % 2) == End::kTaken); }
+  void Thread(uint32_t number) override { RL_ASSERT(pool_.Borrow(number % 2) == End::kTaken); }
 };
 
 // Waiting
@@ -59,7 +60,7 @@ struct EmptySlots : PoolScenario {
 // A slot is released when patience is over: it goes from hand to hand, never seen idle.
 struct HandOff : PoolScenario {
   HandOff() : PoolScenario({.clock = ClockSteps::kLarge}) { pool_.Hold(0); }
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 0) return pool_.Release(0);
     RL_ASSERT(pool_.WaitAndRelease(0) == End::kTaken);
   }
@@ -71,7 +72,7 @@ struct OldMark : PoolScenario {
     pool_.Hold(0);
     pool_.slot(0).word.Want();
   }
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 0) return pool_.Release(0);
     RL_ASSERT(pool_.Borrow(0) == End::kTaken);
   }
@@ -80,7 +81,7 @@ struct OldMark : PoolScenario {
 // A slot is released while the waiter is patient, and taken again by who comes by.
 struct WakeAndCompete : PoolScenario {
   WakeAndCompete() : PoolScenario({.clock = ClockSteps::kSmall}) { pool_.Hold(0); }
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 1) {
       RL_ASSERT(pool_.WaitAndRelease(0) == End::kTaken);
       return;
@@ -92,7 +93,7 @@ struct WakeAndCompete : PoolScenario {
 
 // The same with a second waiter behind the first.
 struct WakeAndCompeteInLine : WakeAndCompete {
-  void Thread(int number) override { WakeAndCompete::Thread(number == 2 ? 1 : number); }
+  void Thread(uint32_t number) override { WakeAndCompete::Thread(number == 2 ? 1 : number); }
 };
 
 // Two slots come back while two wait, who keep what they get: nobody may be left asleep beside an
@@ -102,7 +103,7 @@ struct OneReleasesForTwo : PoolScenario {
     pool_.Hold(0);
     pool_.Hold(1);
   }
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number != 0) return Keep(number);
     pool_.Release(0);
     pool_.Release(1);
@@ -115,8 +116,8 @@ struct OneReleasesForTwo : PoolScenario {
   }
 
  protected:
-  void Keep(int number) {
-    const PoolModel::Result result = pool_.Wait(static_cast<uint32_t>(number) % 2);
+  void Keep(uint32_t number) {
+    const PoolModel::Result result = pool_.Wait(number % 2);
     RL_ASSERT(result.end == End::kTaken);
     kept_[number] = result.slot;
   }
@@ -126,7 +127,7 @@ struct OneReleasesForTwo : PoolScenario {
 
 // Two release, and the second stands in the line itself afterwards.
 struct TwoReleaseForTwo : OneReleasesForTwo {
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 0) return pool_.Release(0);
     if (number == 1) pool_.Release(1);
     Keep(number);
@@ -138,7 +139,7 @@ struct TwoReleaseForTwo : OneReleasesForTwo {
 // A deadline passes while a slot is on its way; another waiter is patient.
 struct TimeOutRacesGrant : PoolScenario {
   TimeOutRacesGrant() : PoolScenario({}) { pool_.Hold(0); }
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 0) return pool_.Release(0);
     if (number == 1) return Hurry();
     RL_ASSERT(pool_.WaitAndRelease(0) == End::kTaken);
@@ -154,7 +155,7 @@ struct TimeOutRacesGrant : PoolScenario {
 // The one with a deadline stands behind or before the other, who keeps what he gets, so that nobody
 // but the leaver can wake whom he has left behind.
 struct LeaverPassesTheWake : OneReleasesForTwo {
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 0) {
       pool_.Release(0);
       return pool_.Release(1);
@@ -168,7 +169,7 @@ struct LeaverPassesTheWake : OneReleasesForTwo {
 // The line has one place, the ring two: tickets come around.
 struct FullLine : PoolScenario {
   FullLine() : PoolScenario({.places = 1}) {}
-  void Thread(int) override {
+  void Thread(uint32_t) override {
     for (int round = 0; round < 2; ++round) {
       const End end = pool_.Borrow(0);
       RL_ASSERT(end == End::kTaken || end == End::kLineFull);
@@ -179,7 +180,7 @@ struct FullLine : PoolScenario {
 // Waiters come and go faster than the line moves on.
 struct TicketsComeAround : PoolScenario {
   TicketsComeAround() : PoolScenario({.places = 2}) { pool_.Hold(0); }
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 0) return pool_.Release(0);
     for (int round = 0; round < 3; ++round) {
       const End end = pool_.WaitAndRelease(0, PoolModel::kSomeDeadline);
@@ -196,7 +197,7 @@ struct CloseRacesWaiter : PoolScenario {
     pool_.Hold(0);
     visit_.emplace(&pool_.handoff());
   }
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 0) return pool_.Destroy();
     if (number == 1) return pool_.Release(0);
     const End end = pool_.WaitAndRelease(0);
@@ -215,9 +216,9 @@ struct CloseRacesReleases : PoolScenario {
     pool_.Hold(0);
     pool_.Hold(1);
   }
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 2) return pool_.Destroy();
-    pool_.Release(static_cast<uint32_t>(number));
+    pool_.Release(number);
   }
   void AtEnd() override {}
 };
@@ -225,7 +226,7 @@ struct CloseRacesReleases : PoolScenario {
 // The pool is closed while others come, take, wait and release.
 struct CloseRacesNewcomers : PoolScenario {
   CloseRacesNewcomers() : PoolScenario({}) {}
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 0) return pool_.Close();
     const End end = pool_.Borrow(0);
     RL_ASSERT(end == End::kTaken || end == End::kClosed);
@@ -238,7 +239,7 @@ struct CloseRacesNewcomers : PoolScenario {
 // It closes an idle resource and opens it again, while others take the slot or wait for it.
 struct KeeperReserves : PoolScenario {
   KeeperReserves() : PoolScenario({}) {}
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 0) {
       pool_.CloseIdle(0);
       return pool_.Refill(0);
@@ -253,7 +254,7 @@ struct KeeperExpires : PoolScenario {
     opened_at_ = pool_.slot(0).opened_at.load(std::memory_order_relaxed);
     pool_.Hold(0);
   }
-  void Thread(int number) override {
+  void Thread(uint32_t number) override {
     if (number == 1) return pool_.Release(0);
     was_leased_ = pool_.Expire(0, opened_at_) == SlotState::kLeased;
   }
