@@ -456,12 +456,12 @@ class Handoff {
   // Whether every lease is held by a thread that stands in this line, `self` among them: then no
   // slot will ever come back. `self` must be in the line. Of the threads that close such a circle
   // the last to enter the line finds it: it sees all the others there, and what they hold. Slots are
-  // read twice, so that what was true of each was true of all at one moment in between.
+  // read before and after the line: each was held, by the same lease, while its holder stood there.
   bool AllHoldersWait(uint32_t self) const {
     uint64_t uses = 0;
-    if (!AllHeldBy(self, nullptr, &uses)) return false;
+    if (!AllHeldBy(self, &queue_, &uses)) return false;
     uint64_t uses_again = 0;
-    return AllHeldBy(self, &queue_, &uses_again) && uses == uses_again;
+    return AllHeldBy(self, nullptr, &uses_again) && uses == uses_again;
   }
 
   // Whether every slot in use is leased with an owner, `self` among them; if `line` is given, whether
@@ -472,9 +472,11 @@ class Handoff {
       const SlotType& slot = slots_[i];
       const SlotState state = slot.word.Peek();
       if (state == SlotState::kRetired) continue;
-      const uint32_t owner = slot.owner.load(std::memory_order_relaxed);
+      const uint64_t use = slot.uses.load(std::memory_order_acquire);     // [holder]
+      const uint32_t owner = slot.owner.load(std::memory_order_acquire);  // [holder]
       if (state != SlotState::kLeased || owner == 0) return false;
-      *uses += slot.uses.load(std::memory_order_relaxed);
+      if (slot.uses.load(std::memory_order_relaxed) != use) return false;
+      *uses += use;
       mine = mine || owner == self;
       if (line != nullptr && owner != self && !line->Waits(owner)) return false;
     }
