@@ -192,13 +192,22 @@ class Handoff {
 
   // Takes an available slot: an idle one, or if there is none an empty one with a permit. kNone if
   // every slot was seen unavailable, each at its own moment. Linearizes at the CAS that takes it.
+  // REQUIRES: a Visit.
   uint32_t TryTake(uint32_t start) {
     for (;;) {
       const uint32_t idle = slots_.TryTake(SlotState::kIdle, start);
-      if (idle != kNone) return idle;
+      if (idle != kNone) {
+        if (MayLend(idle)) return idle;
+        PutAll({idle, false});
+        continue;
+      }
       if (!slots_.Any(SlotState::kEmpty) || !TryBeginOpen()) return kNone;
       const uint32_t empty = slots_.TryTake(SlotState::kEmpty, start);
-      if (empty != kNone) return empty;
+      if (empty != kNone) {
+        if (MayLend(empty)) return empty;
+        PutAll({empty, true});
+        continue;
+      }
       // [permit] P1. Whoever put an empty slot back while the permit was taken relies on the next
       // turn of this loop, which is its P2: it takes the slot itself.
       openers_.fetch_sub(1, std::memory_order_seq_cst);
@@ -573,6 +582,10 @@ class Handoff {
   }
 
   // The gate
+
+  // [gate] Asked by who has taken a slot. An owner that read an old gate may have put it back between
+  // G2 and its own O2: it is not to be lent any more.
+  bool MayLend(uint32_t index) const { return gate().VerdictOn(index) == Gate::Verdict::kOpen; }
 
   void SetGate(Gate to) {
     gate_.store(to.word(), std::memory_order_seq_cst);  // [gate] G1
