@@ -194,13 +194,22 @@ class Handoff {
 
   // Takes an available slot: an idle one, or if there is none an empty one with a permit. kNone if
   // every slot was seen unavailable, each at its own moment. Linearizes at the CAS that takes it.
+  // REQUIRES: a Visit.
   uint32_t TryTake(uint32_t start) {
     for (;;) {
       const uint32_t idle = slots_.TryTake(SlotState::kIdle, start);
-      if (idle != kNone) return idle;
+      if (idle != kNone) {
+        if (MayLend(idle)) return idle;
+        PutAll({idle, false});
+        continue;
+      }
       if (!slots_.Any(SlotState::kEmpty) || !TryBeginOpen()) return kNone;
       const uint32_t empty = slots_.TryTake(SlotState::kEmpty, start);
-      if (empty != kNone) return empty;
+      if (empty != kNone) {
+        if (MayLend(empty)) return empty;
+        PutAll({empty, true});
+        continue;
+      }
       // [permit] P1. Whoever put an empty slot back while the permit was taken relies on the next
       // turn of this loop, which is its P2: it takes the slot itself.
       openers_.fetch_sub(1, std::memory_order_seq_cst);
@@ -460,12 +469,12 @@ class Handoff {
   // Whether every lease is held by a thread that stands in this line, `self` among them: then no
   // slot will ever come back. `self` must be in the line. Of the threads that close such a circle
   // the last to enter the line finds it: it sees all the others there, and what they hold. Slots are
-  // read twice, so that what was true of each was true of all at one moment in between.
+  // read before and after the line: each was held, by the same lease, while its holder stood there.
   bool AllHoldersWait(uint32_t self) const {
     uint64_t uses = 0;
-    if (!AllHeldBy(self, nullptr, &uses)) return false;
+    if (!AllHeldBy(self, &queue_, &uses)) return false;
     uint64_t uses_again = 0;
-    return AllHeldBy(self, &queue_, &uses_again) && uses == uses_again;
+    return AllHeldBy(self, nullptr, &uses_again) && uses == uses_again;
   }
 
   // Of the threads that see the same circle one leaves the line: each looks again while no other can
@@ -486,9 +495,11 @@ class Handoff {
       const SlotType& slot = slots_[i];
       const SlotState state = slot.word.Peek();
       if (state == SlotState::kRetired) continue;
-      const uint32_t owner = slot.owner.load(std::memory_order_relaxed);
+      const uint64_t use = slot.uses.load(std::memory_order_acquire);     // [holder]
+      const uint32_t owner = slot.owner.load(std::memory_order_acquire);  // [holder]
       if (state != SlotState::kLeased || owner == 0) return false;
-      *uses += slot.uses.load(std::memory_order_relaxed);
+      if (slot.uses.load(std::memory_order_relaxed) != use) return false;
+      *uses += use;
       mine = mine || owner == self;
       if (line != nullptr && owner != self && !line->Waits(owner)) return false;
     }
@@ -585,6 +596,10 @@ class Handoff {
   }
 
   // The gate
+
+  // [gate] Asked by who has taken a slot. An owner that read an old gate may have put it back between
+  // G2 and its own O2: it is not to be lent any more.
+  bool MayLend(uint32_t index) const { return gate().VerdictOn(index) == Gate::Verdict::kOpen; }
 
   void SetGate(Gate to) {
     gate_.store(to.word(), std::memory_order_seq_cst);  // [gate] G1
