@@ -306,7 +306,7 @@ TEST(PoolAsyncTest, DestructionEndsThoseThatWait) {
   ClosureQueue queue;
   {
     const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
-    pool->Suspend();
+    EXPECT_OK(pool->Suspend());
     for (FakeAnswer& answer : answers) pool->AcquireAsync(queue.executor(), answer.done());
     EXPECT_EQ(pool->stats().waiting, 3);
   }

@@ -168,10 +168,10 @@ TEST(PoolDeadlockTest, AnIdleResourceOfASuspendedPool) {
   WidgetFactory factory;
   const auto pool = MakePool(Untimed(2, 2), &factory);
   ASSERT_OK_AND_ASSIGN(auto mine, pool->Acquire());
-  pool->Suspend();
+  EXPECT_OK(pool->Suspend());
   std::thread other([&] {
     AwaitWaiting(*pool, 1);
-    pool->Resume();
+    EXPECT_OK(pool->Resume());
   });
   EXPECT_OK(pool->Acquire(kForEver));
   other.join();

@@ -62,7 +62,7 @@ TEST(PoolDetachTest, AfterCloseAndWhileSuspended) {
   const auto pool = MakePool(Untimed(0, 2), &factory);
   ASSERT_OK_AND_ASSIGN(auto first, pool->Acquire());
   ASSERT_OK_AND_ASSIGN(auto second, pool->Acquire());
-  pool->Suspend();
+  EXPECT_OK(pool->Suspend());
   const auto one = first.Detach();
   EXPECT_FALSE(pool->Close(absl::ZeroDuration()).ok());
   const auto two = second.Detach();

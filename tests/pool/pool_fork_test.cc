@@ -35,6 +35,8 @@ TEST(PoolForkTest, TheChildIsRefused) {
                      ExpectForked(pool->TryAcquire().status(), "acquire widgets") +
                      ExpectForked(answer->status(), "acquire widgets") +
                      ExpectForked(pool->Resize(1, 1), "resize widgets") +
+                     ExpectForked(pool->Suspend(), "suspend widgets") +
+                     ExpectForked(pool->Resume(), "resume widgets") +
                      ExpectForked(pool->Close(absl::ZeroDuration()), "close widgets") +
                      Expect(factory.live == 2, "a resource was closed");
             }),

@@ -66,13 +66,13 @@ TEST(PoolGateStressTest, NothingIsLentWhileSuspended) {
   for (int round = 0; round < 150; ++round) {
     const uint64_t before = crowd.served();
     AwaitThat([&] { return crowd.served() > before; });
-    pool->Suspend();
+    EXPECT_OK(pool->Suspend());
     AwaitThat([&] { return pool->stats().leased == 0; });
     const uint64_t acquired = pool->stats().acquired;
     for (int i = random.Uniform(0, 20); i > 0; --i) std::this_thread::yield();
     EXPECT_EQ(pool->stats().acquired, acquired);
     EXPECT_EQ(pool->stats().leased, 0);
-    pool->Resume();
+    EXPECT_OK(pool->Resume());
   }
   crowd.End();
   EXPECT_EQ(pool->stats().acquired, crowd.served());
@@ -86,10 +86,10 @@ TEST(PoolGateStressTest, QuickSuspendsAndResumes) {
   const auto pool = MakePool(Untimed(2, 2), &factory);
   Crowd crowd(6, pool.get(), random);
   for (int round = 0; round < 3000; ++round) {
-    random.OneIn(2) ? pool->Suspend() : pool->Resume();
+    EXPECT_OK(random.OneIn(2) ? pool->Suspend() : pool->Resume());
     if (random.OneIn(8)) std::this_thread::yield();
   }
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   crowd.End();
   ExpectComplete(*pool);
 }
@@ -146,18 +146,18 @@ TEST(PoolGateStressTest, EverythingAtOnce) {
     for (int i = 0; i < 400; ++i) {
       switch (mine.Uniform(0, 3)) {
         case 0:
-          pool->Suspend();
+          EXPECT_OK(pool->Suspend());
           break;
         case 1:
           EXPECT_OK(pool->Resize(0, mine.Uniform(1, 6)));
           break;
         default:
-          pool->Resume();
+          EXPECT_OK(pool->Resume());
       }
       if (mine.OneIn(4)) std::this_thread::yield();
     }
   });
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   crowd.End();
   ExpectComplete(*pool);
   EXPECT_OK(pool->Close(absl::InfiniteDuration()));

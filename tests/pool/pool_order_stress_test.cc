@@ -108,7 +108,7 @@ class Driver {
 
   void ToggleSuspension() {
     suspended_ = !suspended_;
-    suspended_ ? pool_->Suspend() : pool_->Resume();
+    EXPECT_OK(suspended_ ? pool_->Suspend() : pool_->Resume());
     ServeModel();
   }
 

@@ -159,6 +159,32 @@ TEST(PoolReentryTest, BeforeClose) {
   fixture.ExpectWorksAgain();
 }
 
+// Changing the gate calls before_close while nobody else may change it: a hook that did would wait
+// for itself.
+TEST(PoolReentryTest, TheGate) {
+  WidgetFactory factory;
+  FakePool* pool = nullptr;
+  std::vector<absl::Status> refused;
+  PoolHooks<Widget> hooks;
+  hooks.before_close = [&](Widget&, CloseReason) {
+    if (refused.empty()) {
+      refused = {pool->Suspend(), pool->Resume(), pool->Resize(1, 1),
+                 pool->Close(absl::ZeroDuration())};
+    }
+  };
+  auto created = FakePool::Create(
+      Untimed(2, 2), [&factory] { return factory(); }, std::move(hooks));
+  ASSERT_OK(created);
+  pool = created->get();
+  EXPECT_OK(pool->Resize(1, 1));
+  ASSERT_EQ(refused.size(), 4u);
+  for (const absl::Status& status : refused) {
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition,
+                                 HasSubstr("called from before_close of the same pool")));
+  }
+  EXPECT_EQ(pool->stats().closed.resize, 1u);
+}
+
 // On the keeper's thread.
 TEST(PoolReentryTest, Validate) {
   Fixture* self = nullptr;

@@ -176,12 +176,12 @@ TEST(PoolResizeTest, AClosedPoolStaysClosed) {
 TEST(PoolResizeTest, WhileSuspended) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(3, 3), &factory);
-  pool->Suspend();
+  EXPECT_OK(pool->Suspend());
   EXPECT_OK(pool->Resize(0, 1));
   EXPECT_EQ(factory.live, 1);
   EXPECT_OK(pool->Resize(0, 2));
   EXPECT_FALSE(pool->TryAcquire().ok());
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   ExpectComplete(*pool);
 }
 

@@ -20,14 +20,14 @@ TEST(PoolSuspendTest, NewcomersGetNothing) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(1, 2), &factory);
   EXPECT_OK(pool->Acquire());  // this thread has a hint now
-  pool->Suspend();
+  EXPECT_OK(pool->Suspend());
   EXPECT_TRUE(pool->stats().suspended);
   EXPECT_THAT(pool->TryAcquire().status(),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("the pool is suspended")));
   EXPECT_THAT(pool->Acquire(absl::ZeroDuration()).status(),
               StatusIs(absl::StatusCode::kDeadlineExceeded));
   EXPECT_EQ(factory.live, 1);  // kept
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   EXPECT_FALSE(pool->stats().suspended);
   ASSERT_OK_AND_ASSIGN(const auto lease, pool->Acquire(absl::ZeroDuration()));
   EXPECT_EQ(lease->id, 1);
@@ -36,7 +36,7 @@ TEST(PoolSuspendTest, NewcomersGetNothing) {
 TEST(PoolSuspendTest, ATimeoutNamesTheSuspension) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
-  pool->Suspend();
+  EXPECT_OK(pool->Suspend());
   std::thread waiter([&] {
     EXPECT_THAT(
         pool->Acquire(absl::Seconds(3)).status(),
@@ -46,7 +46,7 @@ TEST(PoolSuspendTest, ATimeoutNamesTheSuspension) {
   AwaitWaiting(*pool, 1);
   FakePlatform::Advance(absl::Seconds(3));
   waiter.join();
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   EXPECT_OK(pool->Acquire(absl::ZeroDuration()));
 }
 
@@ -54,14 +54,14 @@ TEST(PoolSuspendTest, WhatIsReleasedIsKept) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(0, 2), &factory);
   ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
-  pool->Suspend();
+  EXPECT_OK(pool->Suspend());
   lease->uses = 7;  // still usable
   EXPECT_EQ(pool->stats().leased, 1);
   lease.Release();
   EXPECT_EQ(pool->stats().leased, 0);
   EXPECT_EQ(factory.live, 1);
   EXPECT_THAT(pool->TryAcquire().status(), StatusIs(absl::StatusCode::kResourceExhausted));
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   ASSERT_OK_AND_ASSIGN(const auto again, pool->Acquire());
   EXPECT_EQ(again->uses, 7);
   EXPECT_EQ(ClosedInAll(pool->stats()), 0u);
@@ -71,11 +71,11 @@ TEST(PoolSuspendTest, WhatIsReleasedBrokenIsClosedAndReplacedAfterwards) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
   ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
-  pool->Suspend();
+  EXPECT_OK(pool->Suspend());
   lease.MarkBroken();
   lease.Release();
   EXPECT_EQ(factory.live, 0);
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   AwaitThat([&] { return pool->stats().size == 1; });
 }
 
@@ -88,7 +88,9 @@ TEST(PoolSuspendTest, WaitersKeepTheirPlaces) {
   std::vector<int> order;  // guarded by holding the only widget
   std::vector<std::thread> threads;
   for (int i = 0; i < kWaiters; ++i) {
-    if (i == kWaiters / 2) pool->Suspend();
+    if (i == kWaiters / 2) {
+      EXPECT_OK(pool->Suspend());
+    }
     if (i % 2 == 0) {
       threads.emplace_back([&, i] {
         const auto mine = pool->Acquire(absl::InfiniteDuration());
@@ -109,7 +111,7 @@ TEST(PoolSuspendTest, WaitersKeepTheirPlaces) {
   lease.Release();
   EXPECT_EQ(pool->stats().leased, 0);
   EXPECT_EQ(pool->stats().waiting, kWaiters);
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   for (std::thread& thread : threads) thread.join();
   AwaitWaiting(*pool, 0);
   EXPECT_THAT(order, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
@@ -118,27 +120,27 @@ TEST(PoolSuspendTest, WaitersKeepTheirPlaces) {
 TEST(PoolSuspendTest, YoungWaitersAreServedOnResume) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(1, 2), &factory);  // one idle, one empty
-  pool->Suspend();
+  EXPECT_OK(pool->Suspend());
   std::vector<std::thread> threads;
   for (int i = 0; i < 5; ++i) {
     threads.emplace_back([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
   }
   AwaitWaiting(*pool, 5);
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   for (std::thread& thread : threads) thread.join();
 }
 
 TEST(PoolSuspendTest, BothAreIdempotent) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   EXPECT_OK(pool->Acquire());
-  pool->Suspend();
-  pool->Suspend();
+  EXPECT_OK(pool->Suspend());
+  EXPECT_OK(pool->Suspend());
   EXPECT_FALSE(pool->TryAcquire().ok());
-  pool->Resume();  // once is enough
+  EXPECT_OK(pool->Resume());  // once is enough
   EXPECT_OK(pool->TryAcquire());
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   ExpectComplete(*pool);
 }
 
@@ -146,7 +148,7 @@ TEST(PoolSuspendTest, CloseWhileSuspended) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(2, 3), &factory);
   ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
-  pool->Suspend();
+  EXPECT_OK(pool->Suspend());
   std::thread waiter([&] {
     EXPECT_THAT(pool->Acquire(absl::InfiniteDuration()).status(),
                 StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("closed")));
@@ -158,22 +160,22 @@ TEST(PoolSuspendTest, CloseWhileSuspended) {
   lease.Release();
   EXPECT_OK(pool->Close(absl::ZeroDuration()));
   EXPECT_EQ(factory.live, 0);
-  pool->Resume();  // too late
+  EXPECT_OK(pool->Resume());  // too late
   EXPECT_THAT(pool->TryAcquire().status(), StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST(PoolSuspendTest, ASuspendedPoolMayBeDestroyed) {
   WidgetFactory factory;
-  MakePool<FakePool>(Untimed(2, 2), &factory)->Suspend();
+  EXPECT_OK(MakePool<FakePool>(Untimed(2, 2), &factory)->Suspend());
   EXPECT_EQ(factory.live, 0);
 }
 
 TEST(PoolSuspendTest, NothingIsRefilledUntilResume) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(0, 2), &factory);
-  pool->Suspend();
+  EXPECT_OK(pool->Suspend());
   EXPECT_OK(pool->Resize(2, 2));
-  pool->Resume();
+  EXPECT_OK(pool->Resume());
   AwaitThat([&] { return pool->stats().size == 2; });
 }
 
