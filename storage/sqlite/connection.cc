@@ -19,8 +19,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "storage/error.h"
+#include "storage/sqlite/environment.h"
 #include "storage/sqlite/error.h"
 #include "storage/sqlite/file.h"
+#include "storage/sqlite/hardening.h"
 
 namespace vouch::storage {
 namespace {
@@ -30,6 +32,7 @@ constexpr std::string_view kMemorySuffix = "?vfs=memdb";
 constexpr int kProgressSteps = 2000;  // Of SQLite's virtual machine: 20–100 µs.
 
 using Clock = std::chrono::steady_clock;
+using storage_internal::OneUserScope;
 
 Clock::duration ToChrono(absl::Duration duration) {
   return duration == absl::InfiniteDuration()
@@ -164,12 +167,21 @@ SqliteConnection::SqliteConnection(const SqliteOptions& options)
 
 absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(
     const SqliteOptions& options) {
+  VOUCH_RETURN_IF_ERROR(CheckSqliteVersion(sqlite3_libversion_number()));
+  if (!options.trusted && options.access != Access::kReadOnly &&
+      options.access != Access::kImmutable) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("open ", options.path, ": a file that is not trusted is for reading only"));
+  }
   const bool in_memory = IsInMemory(options.path);
   std::string name = options.path;
   bool created = in_memory && options.access == Access::kCreate;
   if (!in_memory) {
     VOUCH_ASSIGN_OR_RETURN(const DatabaseFile file,
                            PrepareDatabaseFile(options.path, options.access == Access::kCreate));
+    if (options.access == Access::kCreate || options.access == Access::kReadWrite) {
+      VOUCH_RETURN_IF_ERROR(CheckFolderMayBeWritten(file.path));
+    }
     name = file.path;
     created = file.empty;
     if (options.access == Access::kImmutable) name = ImmutableUri(file.path);
@@ -193,21 +205,9 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(
 absl::Status SqliteConnection::Initialize(bool created) {
   sqlite3_busy_handler(db_, &OnBusy, this);
   sqlite3_progress_handler(db_, kProgressSteps, &OnProgress, this);
-  sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-  sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
-  sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
-  sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
-  const ProfileScope scope = {
-      .created = created, .in_memory = IsInMemory(options_.path), .read_only = !MayWrite()};
-  // Entering WAL mode does not wait for a process that is doing the same: SQLite calls no busy
-  // handler there. So wait here.
-  const Clock::time_point give_up = Clock::now() + ToChrono(options_.busy_timeout);
-  absl::Status applied = ApplyProfile(db_, options_.profile, scope);
-  while (IsBusy(applied) && Clock::now() < give_up) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    applied = ApplyProfile(db_, options_.profile, scope);
-  }
-  VOUCH_RETURN_IF_ERROR(applied);
+  VOUCH_RETURN_IF_ERROR(Harden(db_, {.trusted_file = options_.trusted,
+                                     .unrestricted = options_.policy == Policy::kUnrestricted}));
+  VOUCH_RETURN_IF_ERROR(Configure(created));
   // Reads the file for the first time: this is where "not a database" comes out.
   VOUCH_ASSIGN_OR_RETURN(const std::string encoding, QueryValue<std::string>("PRAGMA encoding"));
   if (encoding != "UTF-8") {
@@ -215,6 +215,29 @@ absl::Status SqliteConnection::Initialize(bool created) {
         absl::StrCat("the database's text encoding is ", encoding, ", not UTF-8"));
   }
   VOUCH_RETURN_IF_ERROR(QueryValue<std::int64_t>("SELECT count(*) FROM sqlite_schema").status());
+  if (!options_.trusted) VOUCH_RETURN_IF_ERROR(CheckUntrustedFile(db_));
+  VOUCH_RETURN_IF_ERROR(CheckApplication(db_, options_.application_id, created && MayWrite()));
+  InstallCallbacks();
+  return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::Configure(bool created) {
+  const ProfileScope scope = {
+      .created = created, .in_memory = IsInMemory(options_.path), .read_only = !MayWrite()};
+  Profile profile = options_.profile;
+  if (!options_.trusted) profile.mmap_size_bytes = 0;
+  // Entering WAL mode does not wait for a process that is doing the same: SQLite calls no busy
+  // handler there. So wait here.
+  const Clock::time_point give_up = Clock::now() + ToChrono(options_.busy_timeout);
+  absl::Status applied = ApplyProfile(db_, profile, scope);
+  while (IsBusy(applied) && Clock::now() < give_up) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    applied = ApplyProfile(db_, profile, scope);
+  }
+  return applied;
+}
+
+void SqliteConnection::InstallCallbacks() {
   // Replaces autocheckpoint, which SQLite implements with the same hook.
   sqlite3_wal_hook(db_, &OnCommitted, this);
   sqlite3_preupdate_hook(
@@ -234,17 +257,36 @@ absl::Status SqliteConnection::Initialize(bool created) {
       this);
   if (options_.policy != Policy::kUnrestricted) {
     cache_.Clear();  // What was prepared until now was not asked about.
-    sqlite3_limit(db_, SQLITE_LIMIT_ATTACHED, 0);
     sqlite3_set_authorizer(db_, &OnAuthorize, this);
   }
-  return absl::OkStatus();
 }
 
 SqliteConnection::~SqliteConnection() {
+  // In a forked child the handle is leaked, and the caches leak those of their statements: closing
+  // is what would drop the parent's file locks.
+  if (forked()) return;
+  const OneUserScope use(user_);
   cache_.Clear();
   trusted_cache_.Clear();
   [[maybe_unused]] const int code = sqlite3_close(db_);
   assert(code == SQLITE_OK);
+}
+
+absl::Status SqliteConnection::MayUse(std::string_view operation) const {
+  if (!forked()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(std::string(operation), ": ", options_.path,
+                   " was opened before this process was forked; open it again here"));
+}
+
+absl::Status SqliteConnection::FileIsInPlace() const {
+  int moved = 0;
+  const int code = sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (code != SQLITE_OK || moved == 0) return absl::OkStatus();
+  return WithNativeCode(
+      absl::FailedPreconditionError(absl::StrCat(
+          "execute: ", options_.path, " was moved, replaced or deleted while it was open")),
+      SQLITE_READONLY_DBMOVED);
 }
 
 // ---- Statements -----------------------------------------------------------------------------
@@ -276,6 +318,8 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::Compile(std::string_view* sql, b
 }
 
 absl::StatusOr<StatementPtr> SqliteConnection::Prepare(std::string_view sql) {
+  VOUCH_RETURN_IF_ERROR(MayUse("prepare"));
+  const OneUserScope use(user_);
   if (SqliteStatement* cached = cache_.Take(sql)) return StatementPtr(cached);
   VOUCH_RETURN_IF_ERROR(CheckText(sql));
   std::string text(sql);
@@ -296,6 +340,8 @@ absl::StatusOr<StatementPtr> SqliteConnection::Prepare(std::string_view sql) {
 }
 
 absl::StatusOr<StatementPtr> SqliteConnection::PrepareTrusted(std::string_view sql) {
+  VOUCH_RETURN_IF_ERROR(MayUse("prepare"));
+  const OneUserScope use(user_);
   if (SqliteStatement* cached = trusted_cache_.Take(sql)) return StatementPtr(cached);
   std::string text(sql);
   std::string_view rest = text;
@@ -306,6 +352,8 @@ absl::StatusOr<StatementPtr> SqliteConnection::PrepareTrusted(std::string_view s
 }
 
 absl::Status SqliteConnection::ExecuteScript(std::string_view script) {
+  VOUCH_RETURN_IF_ERROR(MayUse("execute"));
+  const OneUserScope use(user_);
   VOUCH_RETURN_IF_ERROR(CheckText(script));
   const std::string text(script);
   std::string_view rest = text;
@@ -355,6 +403,8 @@ absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
     return absl::DeadlineExceededError(
         absl::StrCat("execute: the deadline passed before \"", ShortSql(statement.sql()), "\""));
   }
+  // What begins to write; within a transaction its beginning has been asked.
+  if (!statement.read_only() && !in_transaction()) return FileIsInPlace();
   return absl::OkStatus();
 }
 
@@ -383,6 +433,7 @@ absl::Status SqliteConnection::Control(std::string_view sql, std::string_view op
 }
 
 absl::Status SqliteConnection::Begin(TransactionMode mode) {
+  VOUCH_RETURN_IF_ERROR(MayUse("begin"));
   if (has_transaction_) {
     return absl::FailedPreconditionError("begin: this connection is in a transaction already");
   }
@@ -403,6 +454,7 @@ absl::Status SqliteConnection::Begin(TransactionMode mode) {
 }
 
 absl::Status SqliteConnection::Commit() {
+  VOUCH_RETURN_IF_ERROR(MayUse("commit"));
   // After a failure the guard lives on, and until it is gone nothing may be autocommitted.
   if (!in_transaction()) {
     return absl::AbortedError("commit: the transaction was ended by an earlier error");
@@ -422,6 +474,7 @@ absl::Status SqliteConnection::Commit() {
 }
 
 absl::Status SqliteConnection::Rollback() {
+  VOUCH_RETURN_IF_ERROR(MayUse("rollback"));
   has_transaction_ = reads_only_ = false;
   if (!in_transaction()) return absl::OkStatus();
   if (sink_ != nullptr) sink_->OnUndone();
@@ -440,6 +493,7 @@ absl::Status SqliteConnection::ReleaseSavepoint(int depth) {
 }
 
 absl::Status SqliteConnection::RollbackSavepoint(int depth) {
+  VOUCH_RETURN_IF_ERROR(MayUse("rollback savepoint"));
   if (!in_transaction()) return absl::OkStatus();  // Gone with its transaction.
   if (sink_ != nullptr) sink_->OnUndone();
   VOUCH_RETURN_IF_ERROR(
@@ -448,6 +502,7 @@ absl::Status SqliteConnection::RollbackSavepoint(int depth) {
 }
 
 bool SqliteConnection::MakeReusable() {
+  if (forked()) return false;
   sink_ = nullptr;
   deadline_.reset();
   if (has_transaction_ || in_transaction()) (void)Rollback();
@@ -458,6 +513,8 @@ bool SqliteConnection::MakeReusable() {
 
 absl::StatusOr<SqliteConnection::CheckpointResult> SqliteConnection::Checkpoint(
     absl::Duration patience) {
+  VOUCH_RETURN_IF_ERROR(MayUse("checkpoint"));
+  const OneUserScope use(user_);
   assert(!in_transaction());
   // FULL takes the write lock first. When another process holds it past our patience SQLite would
   // go on without it, beside that process's write; OnBusy() interrupts the checkpoint instead.

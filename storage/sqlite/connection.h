@@ -6,11 +6,17 @@
 // Applications get theirs from a Database (storage/sqlite/database.h), which pools them and sees
 // to checkpoints. Opened alone, as above, a connection never checkpoints by itself.
 //
-// Thread safety: one thread at a time; may be handed to another thread.
+// Thread safety: one thread at a time; may be handed to another thread. Builds with assertions end
+//   the process when two threads are found in one connection.
+// Fork: a connection belongs to the process that opened it. In a forked child every use is refused
+//   with kFailedPrecondition, and destroying it closes nothing: that would take the parent's locks.
 // Ownership: see Connection. Statements must be returned before the connection is destroyed.
-// Errors: Open: kNotFound (no such file or folder), kPermissionDenied (file mode), and
-//   kFailedPrecondition (not a database; a setting of the profile that did not take; a folder that
-//   others may write; a text encoding other than UTF-8).
+// Errors: Open: kNotFound (no such file or folder), kPermissionDenied (the mode of the file, or of
+//   the folder, in which SQLite keeps its log), and kFailedPrecondition (not a database; another
+//   application's; a setting of the profile that did not take; a folder that others may write; a
+//   text encoding other than UTF-8; an SQLite library that is too old).
+//   A write to a file that was moved, replaced or deleted since it was opened would go where nobody
+//   finds it again; it is refused with kFailedPrecondition. Reads go on from the old file.
 // Cost: opening takes about 0.1 ms; a Prepare() from the cache about 50 ns.
 
 #ifndef VOUCH_STORAGE_SQLITE_CONNECTION_H_
@@ -28,8 +34,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "pool/fork_guard.h"
 #include "storage/connection.h"
 #include "storage/sqlite/changes.h"
+#include "storage/sqlite/internal/one_user.h"
 #include "storage/sqlite/policy.h"
 #include "storage/sqlite/profile.h"
 #include "storage/sqlite/statement.h"
@@ -54,6 +62,11 @@ struct SqliteOptions {
   Policy policy = Policy::kUnrestricted;
   // Tables that Policy::kUnit does not change, by name as the schema spells it.
   std::function<bool(std::string_view)> is_protected = {};
+  // False: somebody else made the file, and may have made it to harm its reader. It is checked
+  // whole when it is opened, and restricted as storage/sqlite/hardening.h says. Reading only.
+  bool trusted = true;
+  // Marks a new file as this application's; refuses a file marked as another's. 0: any.
+  std::int32_t application_id = 0;
   // How long a statement waits for a lock of another connection.
   absl::Duration busy_timeout = absl::Seconds(5);
   std::size_t statement_cache_bytes = 4 << 20;
@@ -114,6 +127,9 @@ class SqliteConnection final : public Connection {
   // and the connection must not be lent again.
   bool MakeReusable();
 
+  // Whether this is a child of the process that opened it.
+  bool forked() const { return fork_guard_.forked(); }
+
   // Hits and misses of the statement cache.
   const StatementCache& cache() const { return cache_; }
 
@@ -139,6 +155,8 @@ class SqliteConnection final : public Connection {
   explicit SqliteConnection(const SqliteOptions& options);
 
   absl::Status Initialize(bool created);
+  void InstallCallbacks();
+  absl::Status Configure(bool created);
   // Prepares the first statement of `sql` and takes its text off; null when there was none.
   // REQUIRES: a NUL byte follows the text.
   absl::StatusOr<sqlite3_stmt*> Compile(std::string_view* sql, bool trusted);
@@ -155,10 +173,16 @@ class SqliteConnection final : public Connection {
     return options_.access == Access::kCreate || options_.access == Access::kReadWrite;
   }
 
+  // Refuses a forked child.
+  absl::Status MayUse(std::string_view operation) const;
+  // Refuses a file that is no longer where it was opened.
+  absl::Status FileIsInPlace() const;
+
   // For SqliteStatement.
   absl::Status MayStep(const SqliteStatement& statement);
   absl::Status Failed(int code, std::string_view operation, std::string_view sql);
   void TakeBack(SqliteStatement& statement) {
+    if (forked()) return;  // Left as it is, with its connection.
     (statement.trusted() ? trusted_cache_ : cache_).Return(statement);
   }
 
@@ -170,7 +194,11 @@ class SqliteConnection final : public Connection {
 
   // Constant after Open().
   const SqliteOptions options_;
+  const pool::ForkGuard fork_guard_;
   sqlite3* db_ = nullptr;
+
+  // Checked in builds with assertions; always here, so that all builds agree on the layout.
+  storage_internal::OneUser user_;
 
   StatementCache cache_;
   StatementCache trusted_cache_;

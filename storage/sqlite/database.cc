@@ -78,6 +78,8 @@ SqliteOptions Database::ConnectionOptions(Access access, Policy policy) const {
           .profile = options_.profile,
           .policy = policy,
           .is_protected = options_.is_protected,
+          .trusted = options_.trusted,
+          .application_id = options_.application_id,
           .busy_timeout = options_.busy_timeout};
 }
 

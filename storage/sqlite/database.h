@@ -25,6 +25,7 @@
 #ifndef VOUCH_STORAGE_SQLITE_DATABASE_H_
 #define VOUCH_STORAGE_SQLITE_DATABASE_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -48,6 +49,10 @@ struct DatabaseOptions {
   // What user SQL may do on the writer, and which tables Policy::kUnit keeps from it.
   Policy writer_policy = Policy::kWriter;
   std::function<bool(std::string_view)> is_protected = {};
+  // As in SqliteOptions: false for a file that somebody else made, and for reading only; whose file
+  // it is.
+  bool trusted = true;
+  std::int32_t application_id = 0;
   int min_readers = 1;
   int max_readers = 8;
   absl::Duration acquire_timeout = absl::Seconds(30);

@@ -22,9 +22,13 @@ SqliteStatement::SqliteStatement(SqliteConnection& connection, sqlite3_stmt* han
       trusted_(trusted),
       read_only_(sqlite3_stmt_readonly(handle) != 0) {}
 
-SqliteStatement::~SqliteStatement() { sqlite3_finalize(handle_); }
+SqliteStatement::~SqliteStatement() {
+  if (!connection_.forked()) sqlite3_finalize(handle_);
+}
 
 absl::StatusOr<bool> SqliteStatement::Step() {
+  VOUCH_RETURN_IF_ERROR(connection_.MayUse("execute"));
+  const storage_internal::OneUserScope use(connection_.user_);
   VOUCH_RETURN_IF_ERROR(connection_.MayStep(*this));
   const SqliteConnection::TrustScope trust(connection_, trusted_);
   const int code = sqlite3_step(handle_);
@@ -39,7 +43,9 @@ absl::StatusOr<bool> SqliteStatement::Step() {
   return status;
 }
 
-void SqliteStatement::Reset() { sqlite3_reset(handle_); }
+void SqliteStatement::Reset() {
+  if (!connection_.forked()) sqlite3_reset(handle_);
+}
 
 int SqliteStatement::column_count() const { return sqlite3_column_count(handle_); }
 
@@ -75,6 +81,7 @@ ValueView SqliteStatement::column(int column) const {
 }
 
 absl::Status SqliteStatement::BindView(int index, ValueView value, Lifetime lifetime) {
+  VOUCH_RETURN_IF_ERROR(connection_.MayUse("bind"));
   // Binding to a statement that has begun is refused by SQLite; a fresh start is what is meant.
   if (sqlite3_stmt_busy(handle_)) sqlite3_reset(handle_);
   const auto destructor = lifetime == Lifetime::kBorrowed ? SQLITE_STATIC : SQLITE_TRANSIENT;

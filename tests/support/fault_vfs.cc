@@ -125,7 +125,12 @@ struct FaultVfs::Methods {
             },
         .xUnfetch = [](sqlite3_file*, sqlite3_int64, void*) { return SQLITE_OK; },
     };
-    file->pMethods = &kMethods;
+    static const sqlite3_io_methods kWithoutSharedMemory = [] {
+      sqlite3_io_methods methods = kMethods;
+      methods.xShmMap = nullptr;
+      return methods;
+    }();
+    file->pMethods = self.HasSharedMemory() ? &kMethods : &kWithoutSharedMemory;
     Record(file, {.kind = IoEvent::Kind::kOpen, .name = {}});
     return code;
   }
@@ -271,6 +276,16 @@ bool FaultVfs::Fails(IoCall call, const char* file) {
     failed_ = std::string(NameOf(call)) + " of " + std::string(BaseName(file));
   }
   return fails;
+}
+
+void FaultVfs::HideSharedMemory() {
+  const MutexLock lock(&mutex_);
+  has_shared_memory_ = false;
+}
+
+bool FaultVfs::HasSharedMemory() const {
+  const MutexLock lock(&mutex_);
+  return has_shared_memory_;
 }
 
 IoFault FaultVfs::Fault() const {

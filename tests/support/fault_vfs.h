@@ -79,6 +79,9 @@ class FaultVfs {
   void Arm(const FaultPlan& plan);
   void Disarm() { Arm({}); }
 
+  // Files opened from now on have no shared memory, as on network file systems.
+  void HideSharedMemory();
+
   // Since Arm(): the calls that its fault can hit, those of one kind, and the first that failed.
   std::int64_t calls() const;
   std::int64_t calls(IoCall call) const;
@@ -96,12 +99,14 @@ class FaultVfs {
   // Whether this call of `file`, which may be null, is to fail.
   bool Fails(IoCall call, const char* file);
   IoFault Fault() const;
+  bool HasSharedMemory() const;
   void Record(IoEvent event);
 
   sqlite3_vfs* const real_;
   sqlite3_vfs vfs_;
 
   mutable pool::Mutex mutex_;
+  bool has_shared_memory_ ABSL_GUARDED_BY(mutex_) = true;
   FaultPlan plan_ ABSL_GUARDED_BY(mutex_);
   std::int64_t hit_ ABSL_GUARDED_BY(mutex_) = 0;
   std::array<std::int64_t, kIoCalls> counts_ ABSL_GUARDED_BY(mutex_){};
