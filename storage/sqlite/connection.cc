@@ -30,6 +30,9 @@ namespace {
 constexpr std::string_view kMemoryPrefix = "file:/vouch-memory-";
 constexpr std::string_view kMemorySuffix = "?vfs=memdb";
 constexpr int kProgressSteps = 2000;  // Of SQLite's virtual machine: 20–100 µs.
+// Between two looks at a lock that another process holds. Short and constant: with SQLite's own
+// handler, which waits ever longer, a newcomer looks more often than who has waited long.
+constexpr auto kBusyPoll = std::chrono::milliseconds(1);
 
 using Clock = std::chrono::steady_clock;
 using storage_internal::OneUserScope;
@@ -389,6 +392,11 @@ bool SqliteConnection::HasDeferredViolations() const {
 }
 
 absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
+  stopped_by_ = StopReason::kNone;
+  if (note_.stopped() && !statement.trusted()) {
+    EndStoppedRead();
+    return Stopped(StopReason::kStopped, "execute", statement.sql());
+  }
   if (has_transaction_ && !in_transaction()) {
     return absl::AbortedError(
         "execute: the transaction was ended by an earlier error; nothing of it is stored");
@@ -399,7 +407,12 @@ absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
                      "for \"",
                      ShortSql(statement.sql()), "\""));
   }
-  if (deadline_.has_value() && !statement.trusted() && Clock::now() >= *deadline_) {
+  if (statement.trusted()) return absl::OkStatus();
+  if (stop_.stop_requested()) {
+    return absl::CancelledError(
+        absl::StrCat("execute: cancelled before \"", ShortSql(statement.sql()), "\""));
+  }
+  if (deadline_.has_value() && Clock::now() >= *deadline_) {
     return absl::DeadlineExceededError(
         absl::StrCat("execute: the deadline passed before \"", ShortSql(statement.sql()), "\""));
   }
@@ -416,13 +429,46 @@ absl::Status SqliteConnection::Failed(int code, std::string_view operation, std:
                                                                    "; in \"", ShortSql(sql), "\"")),
                           code);
   }
-  if ((code & 0xFF) == SQLITE_INTERRUPT && std::exchange(deadline_hit_, false)) {
-    return WithNativeCode(
-        absl::DeadlineExceededError(absl::StrCat(
-            std::string(operation), ": stopped at its deadline: \"", ShortSql(sql), "\"")),
-        code);
+  const StopReason stopped = std::exchange(stopped_by_, StopReason::kNone);
+  const int family = code & 0xFF;
+  if (stopped == StopReason::kNone || (family != SQLITE_INTERRUPT && family != SQLITE_BUSY)) {
+    return status;
   }
-  return status;
+  if (stopped == StopReason::kStopped) EndStoppedRead();
+  return WithNativeCode(Stopped(stopped, operation, sql), code);
+}
+
+SqliteConnection::StopReason SqliteConnection::WhyStop(TimePoint now) const {
+  if (note_.stopped()) return StopReason::kStopped;
+  if (stop_.stop_requested()) return StopReason::kCancelled;
+  if (deadline_.has_value() && now >= *deadline_) return StopReason::kDeadline;
+  return StopReason::kNone;
+}
+
+absl::Status SqliteConnection::Stopped(StopReason reason, std::string_view operation,
+                                       std::string_view sql) {
+  const std::string where = absl::StrCat(": \"", ShortSql(sql), "\"");
+  switch (reason) {
+    case StopReason::kDeadline:
+      return absl::DeadlineExceededError(
+          absl::StrCat(std::string(operation), ": stopped at its deadline", where));
+    case StopReason::kCancelled:
+      return absl::CancelledError(absl::StrCat(std::string(operation), ": cancelled", where));
+    default:
+      return absl::AbortedError(
+          absl::StrCat(std::string(operation),
+                       ": this read was stopped, for it has kept the write-ahead log from being "
+                       "moved for too long; give the lease back and read again",
+                       where));
+  }
+}
+
+// What is read next would be another state, so has_transaction_ stays: see MayStep().
+void SqliteConnection::EndStoppedRead() {
+  if (!in_transaction()) return;
+  const TrustScope trust(*this, true);
+  (void)sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+  note_.SetSnapshot(false);
 }
 
 // ---- Transactions ---------------------------------------------------------------------------
@@ -441,12 +487,15 @@ absl::Status SqliteConnection::Begin(TransactionMode mode) {
     // SQLite would begin one for reading instead.
     return absl::PermissionDeniedError("begin: this connection is for reading: use the writer");
   }
-  if (deadline_.has_value() && Clock::now() >= *deadline_) {
-    return absl::DeadlineExceededError("begin: the deadline has passed");
+  const std::string_view sql = mode == TransactionMode::kWrite ? "BEGIN IMMEDIATE" : "BEGIN";
+  const bool may_stop = deadline_.has_value() || stop_.stop_possible() || note_.stopped();
+  if (const StopReason why = may_stop ? WhyStop(Clock::now()) : StopReason::kNone;
+      why != StopReason::kNone) {
+    return Stopped(why, "begin", sql);
   }
-  VOUCH_RETURN_IF_ERROR(
-      Control(mode == TransactionMode::kWrite ? "BEGIN IMMEDIATE" : "BEGIN", "begin"));
+  VOUCH_RETURN_IF_ERROR(Control(sql, "begin"));
   has_transaction_ = true;
+  note_.SetSnapshot(true);
   // SQLite would let a deferred transaction become a writing one, and fail it when it is too late.
   // A connection opened for reading is safe from that by itself.
   reads_only_ = mode == TransactionMode::kRead && MayWrite();
@@ -476,6 +525,7 @@ absl::Status SqliteConnection::Commit() {
 absl::Status SqliteConnection::Rollback() {
   VOUCH_RETURN_IF_ERROR(MayUse("rollback"));
   has_transaction_ = reads_only_ = false;
+  note_.SetSnapshot(false);
   if (!in_transaction()) return absl::OkStatus();
   if (sink_ != nullptr) sink_->OnUndone();
   return Control("ROLLBACK", "rollback");
@@ -505,6 +555,7 @@ bool SqliteConnection::MakeReusable() {
   if (forked()) return false;
   sink_ = nullptr;
   deadline_.reset();
+  stop_ = {};
   if (has_transaction_ || in_transaction()) (void)Rollback();
   return !in_transaction() && cache_.lent() == 0 && trusted_cache_.lent() == 0;
 }
@@ -512,17 +563,19 @@ bool SqliteConnection::MakeReusable() {
 // ---- Checkpoint -----------------------------------------------------------------------------
 
 absl::StatusOr<SqliteConnection::CheckpointResult> SqliteConnection::Checkpoint(
-    absl::Duration patience) {
+    absl::Duration patience, CheckpointMode mode) {
   VOUCH_RETURN_IF_ERROR(MayUse("checkpoint"));
   const OneUserScope use(user_);
   assert(!in_transaction());
-  // FULL takes the write lock first. When another process holds it past our patience SQLite would
-  // go on without it, beside that process's write; OnBusy() interrupts the checkpoint instead.
+  // Both modes take the write lock first. When another process holds it past our patience SQLite
+  // would go on without it, beside that process's write; OnBusy() interrupts the checkpoint instead.
   checkpointing_ = true;
   busy_until_ = Clock::now() + ToChrono(patience);
   CheckpointResult result;
-  const int code = sqlite3_wal_checkpoint_v2(db_, "main", SQLITE_CHECKPOINT_FULL, &result.log_pages,
-                                             &result.moved_pages);
+  const int code = sqlite3_wal_checkpoint_v2(
+      db_, "main",
+      mode == CheckpointMode::kFull ? SQLITE_CHECKPOINT_FULL : SQLITE_CHECKPOINT_RESTART,
+      &result.log_pages, &result.moved_pages);
   checkpointing_ = false;
   if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_INTERRUPT) return result;
   if (code != SQLITE_OK) return SqliteError(db_, code, "checkpoint");
@@ -536,28 +589,27 @@ absl::StatusOr<SqliteConnection::CheckpointResult> SqliteConnection::Checkpoint(
 int SqliteConnection::OnBusy(void* self, int count) {
   auto& connection = *static_cast<SqliteConnection*>(self);
   const Clock::time_point now = Clock::now();
+  const bool bounded = !connection.checkpointing_ && !connection.committing_;
   if (count == 0 && !connection.checkpointing_) {
     connection.busy_until_ = now + ToChrono(connection.options_.busy_timeout);
-    if (connection.deadline_.has_value() && !connection.committing_) {
-      connection.busy_until_ = std::min(connection.busy_until_, *connection.deadline_);
-    }
   }
-  if (now >= connection.busy_until_) {
+  connection.stopped_by_ = bounded ? connection.WhyStop(now) : StopReason::kNone;
+  if (connection.stopped_by_ != StopReason::kNone || now >= connection.busy_until_) {
     if (connection.checkpointing_) sqlite3_interrupt(connection.db_);
     return 0;
   }
-  // Short and constant: a late comer must not poll faster than one who has waited long.
-  std::this_thread::sleep_for(
-      std::min<Clock::duration>(std::chrono::microseconds(500), connection.busy_until_ - now));
+  Clock::time_point until = std::min(now + kBusyPoll, connection.busy_until_);
+  if (bounded && connection.deadline_.has_value()) until = std::min(until, *connection.deadline_);
+  std::this_thread::sleep_until(until);
   return 1;
 }
 
 int SqliteConnection::OnProgress(void* self) {
   auto& connection = *static_cast<SqliteConnection*>(self);
-  if (connection.trusted_ || !connection.deadline_.has_value()) return 0;
-  if (Clock::now() < *connection.deadline_) return 0;
-  connection.deadline_hit_ = true;
-  return 1;
+  if (connection.trusted_) return 0;
+  const bool timed = connection.deadline_.has_value();
+  connection.stopped_by_ = connection.WhyStop(timed ? Clock::now() : TimePoint());
+  return connection.stopped_by_ == StopReason::kNone ? 0 : 1;
 }
 
 int SqliteConnection::OnAuthorize(void* self, int action, const char* first, const char* second,

@@ -28,8 +28,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -38,6 +40,7 @@
 #include "storage/connection.h"
 #include "storage/sqlite/changes.h"
 #include "storage/sqlite/internal/one_user.h"
+#include "storage/sqlite/lease_note.h"
 #include "storage/sqlite/policy.h"
 #include "storage/sqlite/profile.h"
 #include "storage/sqlite/statement.h"
@@ -96,8 +99,18 @@ class SqliteConnection final : public Connection {
   absl::StatusOr<StatementPtr> PrepareTrusted(std::string_view sql);
 
   // Statements begun later than `deadline` fail, and those running then are stopped, with
-  // kDeadlineExceeded; waiting for locks ends as well. COMMIT is never stopped.
+  // kDeadlineExceeded; waiting for locks ends as well. COMMIT is never stopped, and its result is
+  // told even if late.
   void SetDeadline(std::optional<TimePoint> deadline) { deadline_ = deadline; }
+
+  // The same from the moment the token is requested on, with kCancelled.
+  void SetStop(std::stop_token stop) { stop_ = std::move(stop); }
+
+  // Who uses this connection. A use that somebody wishes to end is ended: its statement is stopped,
+  // its read transaction rolled back at its next call at the latest, and everything after fails with
+  // kAborted until the use is over.
+  LeaseNote& note() { return note_; }
+  const LeaseNote& note() const { return note_; }
 
   // Who is told of changed rows, or null. The hook itself is installed when the connection is
   // opened: SQLite prepares `DELETE FROM t` differently once it is there.
@@ -109,16 +122,21 @@ class SqliteConnection final : public Connection {
   // Frames in the write-ahead log after the last commit of this connection.
   int log_pages() const { return log_pages_; }
 
+  // kFull: waits for readers of older states. kRestart: then also for those that still use the log,
+  // so that the next write begins it anew.
+  enum class CheckpointMode { kFull, kRestart };
   struct CheckpointResult {
-    bool done = false;    // False: another connection was in the way; nothing was moved.
+    bool done = false;    // False: another connection was in the way.
     int log_pages = 0;    // In the log, and
     int moved_pages = 0;  // of these, now in the database file.
   };
   // Moves the log into the database file while holding the write lock, so that no write anywhere
-  // overlaps it. Gives up after `patience` when another process writes or a reader is in the way;
-  // the file may then have grown by empty pages, for SQLite makes room before it moves any.
+  // overlaps it. Gives up after `patience` when another process writes or a reader is in the way:
+  // then nothing was moved, or, with kRestart, everything, but the log goes on. The file may have
+  // grown by empty pages all the same, for SQLite makes room before it moves any.
   // REQUIRES: not in a transaction.
-  absl::StatusOr<CheckpointResult> Checkpoint(absl::Duration patience);
+  absl::StatusOr<CheckpointResult> Checkpoint(absl::Duration patience,
+                                              CheckpointMode mode = CheckpointMode::kFull);
 
   // Begins a read transaction without a guard; it ends with MakeReusable().
   absl::Status BeginSnapshot() { return Begin(TransactionMode::kRead); }
@@ -177,6 +195,12 @@ class SqliteConnection final : public Connection {
   absl::Status MayUse(std::string_view operation) const;
   // Refuses a file that is no longer where it was opened.
   absl::Status FileIsInPlace() const;
+  // Why a wait or a statement is ended before its time.
+  enum class StopReason { kNone, kDeadline, kCancelled, kStopped };
+  StopReason WhyStop(TimePoint now) const;
+  absl::Status Stopped(StopReason reason, std::string_view operation, std::string_view sql);
+  // A use that is to end gives back the state it reads.
+  void EndStoppedRead();
 
   // For SqliteStatement.
   absl::Status MayStep(const SqliteStatement& statement);
@@ -205,6 +229,8 @@ class SqliteConnection final : public Connection {
 
   ChangeSink* sink_ = nullptr;
   std::optional<TimePoint> deadline_;
+  std::stop_token stop_;
+  LeaseNote note_;
   // When the lock now waited for is given up; set at the first call of a wait.
   TimePoint busy_until_{};
   const char* denied_ = nullptr;    // Why the policy refused what is being prepared.
@@ -215,7 +241,8 @@ class SqliteConnection final : public Connection {
   bool has_transaction_ = false;  // A guard holds one, whatever SQLite says.
   bool reads_only_ = false;       // It was begun for reading, on a connection that could write.
   bool committing_ = false;
-  bool deadline_hit_ = false;
+  // Why the callbacks have ended what is running, until Failed() tells it.
+  StopReason stopped_by_ = StopReason::kNone;
   bool checkpointing_ = false;
 };
 

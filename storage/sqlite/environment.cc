@@ -1,7 +1,6 @@
 #include "storage/sqlite/environment.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "storage/sqlite/version.h"
 
 namespace vouch::storage {
 namespace {
@@ -69,10 +69,6 @@ constexpr FileSystem kFileSystems[] = {
     {0xBACBACBC, "vmhgfs", Verdict::kBad, kShareAdvice},
 };
 
-std::string VersionText(int version) {
-  return absl::StrCat(version / 1'000'000, ".", version / 1'000 % 1'000, ".", version % 1'000);
-}
-
 std::string Octal(mode_t mode) {
   std::string text = "0";
   for (int shift = 9; shift >= 0; shift -= 3) {
@@ -88,7 +84,7 @@ std::string Describe(const Ownership& what) {
   return text;
 }
 
-Finding Unmeasured(const char* name, int error) {
+EnvironmentFinding Unmeasured(const char* name, int error) {
   return {name, Verdict::kBad, std::strerror(error), "name a folder that is there and may be read"};
 }
 
@@ -114,36 +110,14 @@ int MeasureVolume(const std::string& folder, SystemProbe::Volume* volume) {
 
 absl::Status CheckSqliteVersion(int version) {
   if (version >= kMinSqliteVersion) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("open: SQLite ", VersionText(version),
-                                                    " is linked; vouch needs ",
-                                                    VersionText(kMinSqliteVersion), " or later"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("open: SQLite ", FormatSqliteVersion(version), " is linked; vouch needs ",
+                   FormatSqliteVersion(kMinSqliteVersion), " or later"));
 }
 
-Finding JudgeSqlite(int version, bool threadsafe) {
-  Finding finding = {"sqlite", Verdict::kOk, VersionText(version), ""};
-  if (const absl::Status status = CheckSqliteVersion(version); !status.ok()) {
-    finding.verdict = Verdict::kBad;
-    finding.advice = absl::StrCat("link SQLite ", VersionText(kMinSqliteVersion), " or later");
-  } else if (!threadsafe) {
-    finding.verdict = Verdict::kBad;
-    finding.found += " without threads";
-    finding.advice = "link an SQLite that was compiled with SQLITE_THREADSAFE 1 or 2";
-  }
-  return finding;
-}
-
-Finding JudgeWalResetBug(int version) {
-  const bool fixed = version >= 3'051'003 || (version >= 3'050'007 && version < 3'051'000) ||
-                     (version >= 3'044'006 && version < 3'045'000) || version < 3'007'000;
-  if (fixed) return {"wal_reset_bug", Verdict::kOk, VersionText(version) + " does not have it", ""};
-  return {"wal_reset_bug", Verdict::kWarning, VersionText(version) + " has it",
-          "let no other program write this database while vouch does: its checkpoints can lose "
-          "commits; SQLite 3.51.3 is free of it"};
-}
-
-Finding JudgeDiskSpace(std::uint64_t free_bytes) {
-  Finding finding = {"disk_space", Verdict::kOk, absl::StrCat(free_bytes / kMegabyte, " MB free"),
-                     ""};
+EnvironmentFinding JudgeDiskSpace(std::uint64_t free_bytes) {
+  EnvironmentFinding finding = {"disk_space", Verdict::kOk,
+                                absl::StrCat(free_bytes / kMegabyte, " MB free"), ""};
   if (free_bytes < kNeededBytes) {
     finding.verdict = Verdict::kBad;
     finding.advice = "free at least 500 MB";
@@ -154,12 +128,12 @@ Finding JudgeDiskSpace(std::uint64_t free_bytes) {
   return finding;
 }
 
-Finding JudgeFileSystem(std::uint64_t magic, bool read_only) {
+EnvironmentFinding JudgeFileSystem(std::uint64_t magic, bool read_only) {
   const auto* known = std::find_if(std::begin(kFileSystems), std::end(kFileSystems),
                                    [&](const FileSystem& one) { return one.magic == magic; });
-  Finding finding = {"file_system", Verdict::kWarning,
-                     absl::StrCat("unknown, 0x", absl::Hex(magic)),
-                     "make sure that it is local, and that it keeps locks and syncs"};
+  EnvironmentFinding finding = {"file_system", Verdict::kWarning,
+                                absl::StrCat("unknown, 0x", absl::Hex(magic)),
+                                "make sure that it is local, and that it keeps locks and syncs"};
   if (known != std::end(kFileSystems)) {
     finding = {"file_system", known->verdict, known->name, known->advice};
   }
@@ -171,8 +145,8 @@ Finding JudgeFileSystem(std::uint64_t magic, bool read_only) {
   return finding;
 }
 
-Finding JudgeFolder(const Ownership& folder) {
-  Finding finding = {"folder", Verdict::kOk, Describe(folder), ""};
+EnvironmentFinding JudgeFolder(const Ownership& folder) {
+  EnvironmentFinding finding = {"folder", Verdict::kOk, Describe(folder), ""};
   const bool others_write = (folder.mode & S_IWOTH) != 0;
   const bool sticky = (folder.mode & S_ISVTX) != 0;
   if (others_write && !sticky) {
@@ -197,8 +171,8 @@ Finding JudgeFolder(const Ownership& folder) {
   return finding;
 }
 
-Finding JudgeFile(const Ownership& file) {
-  Finding finding = {"file", Verdict::kOk, Describe(file), ""};
+EnvironmentFinding JudgeFile(const Ownership& file) {
+  EnvironmentFinding finding = {"file", Verdict::kOk, Describe(file), ""};
   if (!S_ISREG(file.mode)) {
     finding.verdict = Verdict::kBad;
     finding.advice = "this is not a regular file: name another";
@@ -233,10 +207,9 @@ SystemProbe SystemProbe::Real() {
           .user = ::geteuid()};
 }
 
-std::vector<Finding> CheckEnvironment(const std::string& path, const SystemProbe& probe) {
-  const int version = sqlite3_libversion_number();
-  std::vector<Finding> findings = {JudgeSqlite(version, sqlite3_threadsafe() != 0),
-                                   JudgeWalResetBug(version)};
+std::vector<EnvironmentFinding> CheckEnvironment(const std::string& path,
+                                                 const SystemProbe& probe) {
+  std::vector<EnvironmentFinding> findings;
   const std::string folder = FolderOf(path);
   SystemProbe::Volume volume;
   if (const int error = probe.volume(folder, &volume); error != 0) {

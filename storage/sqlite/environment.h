@@ -1,6 +1,7 @@
-// What a database file finds where it is to live: the library, the disk, the file system, the modes.
+// What a database file finds where it is to live: the disk, the file system, the modes. What there
+// is to say of the library that is linked: storage/sqlite/doctor.h.
 //
-//   for (const Finding& finding : CheckEnvironment("/srv/app/app.db")) {
+//   for (const EnvironmentFinding& finding : CheckEnvironment("/srv/app/app.db")) {
 //     std::cout << finding.name << ": " << finding.found << "; " << finding.advice << "\n";
 //   }
 //
@@ -30,13 +31,13 @@ enum class Verdict {
   kBad,      // Does not work, or loses or exposes data.
 };
 
-struct Finding {
-  std::string name;  // "sqlite", "wal_reset_bug", "disk_space", "file_system", "folder", "file".
+struct EnvironmentFinding {
+  std::string name;  // "disk_space", "file_system", "folder" or "file".
   Verdict verdict = Verdict::kOk;
   std::string found;   // With the numbers: "412 MB free".
   std::string advice;  // What to do; empty when kOk.
 
-  friend bool operator==(const Finding&, const Finding&) = default;
+  friend bool operator==(const EnvironmentFinding&, const EnvironmentFinding&) = default;
 };
 
 // Versions as sqlite3_libversion_number() tells them: 3040001 is 3.40.1.
@@ -45,22 +46,18 @@ inline constexpr int kMinSqliteVersion = 3'038'000;
 // kFailedPrecondition: the linked library is older than what vouch needs.
 absl::Status CheckSqliteVersion(int version);
 
-Finding JudgeSqlite(int version, bool threadsafe);
-// SQLite 3.7.0 to 3.51.2 can lose a commit when one process's checkpoint races another's restart of
-// the log. Processes that use vouch are safe from each other (storage/sqlite/governor.h).
-Finding JudgeWalResetBug(int version);
 // Of what is free to this user: 500 MB are needed, 10 GB recommended.
-Finding JudgeDiskSpace(std::uint64_t free_bytes);
+EnvironmentFinding JudgeDiskSpace(std::uint64_t free_bytes);
 // `magic` as statfs() tells it in f_type.
-Finding JudgeFileSystem(std::uint64_t magic, bool read_only);
+EnvironmentFinding JudgeFileSystem(std::uint64_t magic, bool read_only);
 struct Ownership {
   mode_t mode = 0;
   uid_t owner = 0;
   uid_t user = 0;       // Who is asking.
   bool may_use = true;  // The system lets the user write (a folder: and make files in it).
 };
-Finding JudgeFolder(const Ownership& folder);
-Finding JudgeFile(const Ownership& file);
+EnvironmentFinding JudgeFolder(const Ownership& folder);
+EnvironmentFinding JudgeFile(const Ownership& file);
 
 // The system as CheckEnvironment() sees it. Each function returns 0 or an errno.
 struct SystemProbe {
@@ -78,8 +75,8 @@ struct SystemProbe {
 };
 
 // The findings for a database at `path`, which need not be there; its folder should be.
-std::vector<Finding> CheckEnvironment(const std::string& path,
-                                      const SystemProbe& probe = SystemProbe::Real());
+std::vector<EnvironmentFinding> CheckEnvironment(const std::string& path,
+                                                 const SystemProbe& probe = SystemProbe::Real());
 
 }  // namespace vouch::storage
 

@@ -73,6 +73,8 @@ absl::Status ApplyAll(sqlite3* db, const Profile& profile, ProfileScope scope) {
   }
   if (!scope.in_memory) {
     VOUCH_RETURN_IF_ERROR(SetAndReadBack(db, "mmap_size", number(profile.mmap_size_bytes)));
+    VOUCH_RETURN_IF_ERROR(
+        SetAndReadBack(db, "journal_size_limit", number(profile.journal_size_limit_bytes)));
   }
   VOUCH_RETURN_IF_ERROR(SetAndReadBack(db, "synchronous", number(profile.synchronous)));
   VOUCH_RETURN_IF_ERROR(SetAndReadBack(db, "foreign_keys", profile.foreign_keys ? "1" : "0"));

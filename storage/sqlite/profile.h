@@ -43,6 +43,8 @@ struct Profile {
   TempStore temp_store = TempStore::kMemory;
   std::int64_t mmap_size_bytes = 268'435'456;
   AutoVacuum auto_vacuum = AutoVacuum::kIncremental;
+  // A log file that has become larger is cut to this when it is begun anew. Negative: never.
+  std::int64_t journal_size_limit_bytes = 67'108'864;
 
   // Write-ahead log, full durability, 64 MB cache, 256 MB mapped: for services. The default.
   static Profile Balanced() { return {}; }

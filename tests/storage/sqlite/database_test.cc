@@ -226,6 +226,10 @@ TEST_F(DatabaseTest, OptionsSayWhatIsWrong) {
   EXPECT_THAT(Database::Open({}), StatusIs(kBad, HasSubstr("path")));
   EXPECT_THAT(Database::Open({.path = path_, .governor = {.checkpoint_pages = 0}}),
               StatusIs(kBad, HasSubstr("checkpoint_pages is 0")));
+  EXPECT_THAT(Database::Open({.path = path_, .governor = {.log_budget_bytes = 0}}),
+              StatusIs(kBad, HasSubstr("log_budget_bytes is 0")));
+  EXPECT_THAT(Database::Open({.path = path_, .governor = {.patience = absl::Seconds(-1)}}),
+              StatusIs(kBad, HasSubstr("patience is -1s")));
   EXPECT_THAT(Database::Open({.path = path_, .busy_timeout = absl::Seconds(-1)}),
               StatusIs(kBad, HasSubstr("busy_timeout is -1s")));
   EXPECT_THAT(Database::Open({.path = path_, .max_readers = 0}), StatusIs(kBad));

@@ -23,39 +23,16 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
 
-void ExpectAdviceUnlessOk(const Finding& finding) {
+void ExpectAdviceUnlessOk(const EnvironmentFinding& finding) {
   EXPECT_EQ(finding.advice.empty(), finding.verdict == Verdict::kOk)
       << finding.name << ": " << finding.found << ": " << finding.advice;
 }
 
-TEST(EnvironmentTest, SqliteVersions) {
-  const struct {
-    int version;
-    bool threadsafe;
-    Verdict expected;
-  } cases[] = {{3'037'002, true, Verdict::kBad}, {3'038'000, true, Verdict::kOk},
-               {3'040'001, true, Verdict::kOk},  {3'040'001, false, Verdict::kBad},
-               {3'051'003, true, Verdict::kOk},  {2'999'999, true, Verdict::kBad}};
-  for (const auto& [version, threadsafe, expected] : cases) {
-    const Finding finding = JudgeSqlite(version, threadsafe);
-    EXPECT_EQ(finding.verdict, expected) << version;
-    ExpectAdviceUnlessOk(finding);
-  }
+TEST(EnvironmentTest, AnOldSqliteIsRefused) {
   EXPECT_OK(CheckSqliteVersion(3'038'000));
   EXPECT_THAT(CheckSqliteVersion(3'037'002),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("3.37.2"), HasSubstr("3.38.0"))));
-}
-
-TEST(EnvironmentTest, TheWalResetBugByVersion) {
-  for (const int version :
-       {3'007'000, 3'040'001, 3'044'005, 3'045'000, 3'050'006, 3'051'000, 3'051'002}) {
-    EXPECT_EQ(JudgeWalResetBug(version).verdict, Verdict::kWarning) << version;
-    ExpectAdviceUnlessOk(JudgeWalResetBug(version));
-  }
-  for (const int version : {3'006'023, 3'044'006, 3'044'009, 3'050'007, 3'051'003, 3'052'000}) {
-    EXPECT_EQ(JudgeWalResetBug(version).verdict, Verdict::kOk) << version;
-  }
 }
 
 TEST(EnvironmentTest, DiskSpace) {
@@ -87,7 +64,7 @@ TEST(EnvironmentTest, FileSystems) {
                {0x01021997, Verdict::kBad, "9p"},
                {0x12345678, Verdict::kWarning, "unknown, 0x12345678"}};
   for (const auto& [magic, expected, found] : cases) {
-    const Finding finding = JudgeFileSystem(magic, false);
+    const EnvironmentFinding finding = JudgeFileSystem(magic, false);
     EXPECT_EQ(finding.verdict, expected) << found;
     EXPECT_EQ(finding.found, found);
     ExpectAdviceUnlessOk(finding);
@@ -109,7 +86,7 @@ TEST(EnvironmentTest, Folders) {
       {0702, 1000, true, Verdict::kBad},     {0710, 1000, true, Verdict::kWarning},
   };
   for (const auto& [mode, owner, may_use, expected] : cases) {
-    const Finding finding = JudgeFolder({S_IFDIR | mode, owner, 1000, may_use});
+    const EnvironmentFinding finding = JudgeFolder({S_IFDIR | mode, owner, 1000, may_use});
     EXPECT_EQ(finding.verdict, expected) << std::oct << mode << ' ' << owner;
     ExpectAdviceUnlessOk(finding);
   }
@@ -134,7 +111,7 @@ TEST(EnvironmentTest, Files) {
       {S_IFLNK | 0777, 1000, true, Verdict::kBad},
   };
   for (const auto& [mode, owner, may_use, expected] : cases) {
-    const Finding finding = JudgeFile({mode, owner, 1000, may_use});
+    const EnvironmentFinding finding = JudgeFile({mode, owner, 1000, may_use});
     EXPECT_EQ(finding.verdict, expected) << std::oct << mode << ' ' << owner;
     ExpectAdviceUnlessOk(finding);
   }
@@ -162,11 +139,10 @@ SystemProbe MadeUp(std::map<std::string, mode_t> modes, SystemProbe::Volume volu
           .user = 1000};
 }
 
-std::vector<std::pair<std::string, Verdict>> VerdictsOf(const std::vector<Finding>& findings) {
+std::vector<std::pair<std::string, Verdict>> VerdictsOf(
+    const std::vector<EnvironmentFinding>& findings) {
   std::vector<std::pair<std::string, Verdict>> verdicts;
-  for (const Finding& finding : findings) {
-    // These two are the linked library's.
-    if (finding.name == "sqlite" || finding.name == "wal_reset_bug") continue;
+  for (const EnvironmentFinding& finding : findings) {
     verdicts.emplace_back(finding.name, finding.verdict);
   }
   return verdicts;
@@ -199,10 +175,10 @@ TEST(EnvironmentTest, TheRealSystem) {
   const test::TemporaryDirectory directory;
   const std::string path = directory.File("t.db");
   { const auto connection = testing_support::OpenOrDie({.path = path}); }
-  for (const Finding& finding : CheckEnvironment(path)) {
+  for (const EnvironmentFinding& finding : CheckEnvironment(path)) {
     EXPECT_NE(finding.found, "") << finding.name;
     ExpectAdviceUnlessOk(finding);
-    if (finding.name == "folder" || finding.name == "file" || finding.name == "sqlite") {
+    if (finding.name == "folder" || finding.name == "file") {
       EXPECT_EQ(finding.verdict, Verdict::kOk) << finding.name << ": " << finding.advice;
     }
   }

@@ -30,12 +30,14 @@ using testing_support::Text;
 struct Settings {
   std::string journal_mode;
   std::int64_t synchronous, foreign_keys, cache_size, temp_store, mmap_size, auto_vacuum;
+  std::int64_t journal_size_limit = 67'108'864;
 
   friend bool operator==(const Settings&, const Settings&) = default;
   friend std::ostream& operator<<(std::ostream& out, const Settings& s) {
     return out << s.journal_mode << " synchronous " << s.synchronous << " foreign_keys "
                << s.foreign_keys << " cache_size " << s.cache_size << " temp_store " << s.temp_store
-               << " mmap_size " << s.mmap_size << " auto_vacuum " << s.auto_vacuum;
+               << " mmap_size " << s.mmap_size << " auto_vacuum " << s.auto_vacuum
+               << " journal_size_limit " << s.journal_size_limit;
   }
 };
 
@@ -46,7 +48,8 @@ Settings SettingsOf(Connection& connection) {
           .cache_size = Int(connection, "PRAGMA cache_size"),
           .temp_store = Int(connection, "PRAGMA temp_store"),
           .mmap_size = Int(connection, "PRAGMA mmap_size"),
-          .auto_vacuum = Int(connection, "PRAGMA auto_vacuum")};
+          .auto_vacuum = Int(connection, "PRAGMA auto_vacuum"),
+          .journal_size_limit = Int(connection, "PRAGMA journal_size_limit")};
 }
 
 const Settings kBalanced = {.journal_mode = "wal",
@@ -183,13 +186,15 @@ TEST_F(ProfileTest, EachSettingIsTheProfiles) {
   profile.temp_store = TempStore::kFile;
   profile.mmap_size_bytes = 0;
   profile.auto_vacuum = AutoVacuum::kFull;
+  profile.journal_size_limit_bytes = 4096;
   const Settings expected = {.journal_mode = "delete",
                              .synchronous = 3,
                              .foreign_keys = 0,
                              .cache_size = 123,
                              .temp_store = 1,
                              .mmap_size = 0,
-                             .auto_vacuum = 1};
+                             .auto_vacuum = 1,
+                             .journal_size_limit = 4096};
   EXPECT_EQ(SettingsOf(*OpenOrDie({.path = path_, .profile = profile})), expected);
 }
 
