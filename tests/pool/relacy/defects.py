@@ -4,9 +4,9 @@
     defects.py --out FOLDER --defect NAME  writes HEADERS, changed, to FOLDER; NAME may be empty
 
 A change is an exact string that has to be found exactly once in its file: when the code has moved
-on, this fails loudly and the change has to be thought of anew. Two changes are made always: the ring
-of the wait queue has as many places as waiters are admitted, and may have two, where the pool's has
-64 at least, so that tickets come around.
+on, this fails loudly and the change has to be thought of anew. Two changes are made always: the
+ring of the wait queue has as many places as waiters are admitted, and may have two, where the
+pool's has 64 at least, so that tickets come around.
 
 Every defect has to be found by its scenario, with its symptom. What each is and how it goes wrong
 is said with it below; changes that no scenario notices, and why, stand at the end.
@@ -160,8 +160,9 @@ DEFECTS = [
         "if (false) {")]),
     # One put back by who had not seen the gate yet is lent, though all seemed to be in.
     Defect("TakerIgnoresGate", "SuspendedAndAllIn", ASSERT, [Change(
-        HANDOFF, """return gate().VerdictOn(index) == Gate::Verdict::kOpen;
-  }""", "return gate().VerdictOn(index) == Gate::Verdict::kOpen || true;\n  }")]),
+        HANDOFF,
+        "MayLend(uint32_t index) const { return gate().VerdictOn(index) == Gate::Verdict::kOpen; }",
+        "MayLend(uint32_t) const { return true; }")]),
     # A waiter that entered after Close has emptied the line.
     Defect("WaiterIgnoresClose", "CloseRacesNewcomers", STUCK, [Change(
         HANDOFF, "if (gate().closed()) return Leave(ticket, {End::kClosed, kNone});", "")]),
@@ -209,7 +210,7 @@ DEFECTS = [
 
     # A releaser that comes upon a listener behind a wake leaves the slot lying beside it.
     Defect("WakeOldestLeavesListener", "ListenerBehindWoken", ASSERT, [Change(
-        HANDOFF, "const uint32_t slot = TryTake(0);\n        return", "const uint32_t slot = kNone;\n        return")]),
+        HANDOFF, "const uint32_t slot = TryTake(0);\n", "const uint32_t slot = kNone;\n")]),
     # A listener is called, and then it turns out that it has left.
     Defect("ListenerCalledBeforeGrant", "ListenerCancelRacesGrant", ASSERT, [
         Change(QUEUE, "uint64_t expected = oldest.word;\n    const uint64_t granted =",

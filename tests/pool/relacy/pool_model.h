@@ -378,7 +378,8 @@ class PoolModel {
   rl::var<int> memory_{0};
 };
 
-// An acquire without a thread: Pool::StartAsync and AsyncWaiter, with an executor that runs at once.
+// An acquire without a thread: Pool::StartAsync and AsyncWaiter, with an executor that runs at
+// once.
 class AsyncAcquire final : public PoolModel::PoolHandoff::Listener {
  public:
   using End = PoolModel::End;

@@ -703,7 +703,8 @@ struct NoDeadlockWithOneThatReturns : PoolScenario {
 
 // First in, first out
 
-// Slots are handed over in the order of tickets when nobody is patient, and nobody comes in between.
+// Slots are handed over in the order of tickets when nobody is patient, and nobody comes in
+// between.
 struct OldWaitersInOrder : PoolScenario {
   OldWaitersInOrder() : PoolScenario({.clock = ClockSteps::kLarge}) {
     pool_.Hold(0);
