@@ -17,11 +17,11 @@
 namespace vouch::storage {
 namespace {
 
-using Kind = Finding::Kind;
+using Kind = DoctorFinding::Kind;
 
 constexpr int kOldest = 3'038'000;
 
-Finding AboutVersion(const LibraryFacts& facts) {
+DoctorFinding AboutVersion(const LibraryFacts& facts) {
   const std::string version = FormatSqliteVersion(facts.version);
   if (facts.version < kOldest) {
     return {Kind::kProblem, "sqlite_version",
@@ -36,7 +36,7 @@ Finding AboutVersion(const LibraryFacts& facts) {
   return {Kind::kFine, "sqlite_version", absl::StrCat("SQLite ", version, " is linked")};
 }
 
-Finding AboutWalReset(const LibraryFacts& facts) {
+DoctorFinding AboutWalReset(const LibraryFacts& facts) {
   const std::string version = FormatSqliteVersion(facts.version);
   if (!HasWalResetBug(facts.version)) {
     return {Kind::kFine, "wal_reset_bug",
@@ -52,7 +52,7 @@ Finding AboutWalReset(const LibraryFacts& facts) {
                        "PRAGMA wal_autocheckpoint = 0")};
 }
 
-Finding AboutThreading(const LibraryFacts& facts) {
+DoctorFinding AboutThreading(const LibraryFacts& facts) {
   switch (facts.threading) {
     case 0:
       return {Kind::kProblem, "threading",
@@ -72,7 +72,7 @@ bool Has(const LibraryFacts& facts, std::string_view option) {
                      });
 }
 
-void AddCompileOptions(const LibraryFacts& facts, std::vector<Finding>& findings) {
+void AddCompileOptions(const LibraryFacts& facts, std::vector<DoctorFinding>& findings) {
   const auto add = [&](bool applies, Kind kind, const char* text) {
     if (applies) findings.push_back({kind, "compile_option", text});
   };
@@ -109,7 +109,7 @@ absl::Status StatError(const std::string& path) {
 
 }  // namespace
 
-const char* NameOf(Finding::Kind kind) {
+const char* NameOf(DoctorFinding::Kind kind) {
   switch (kind) {
     case Kind::kFine:
       return "fine";
@@ -123,7 +123,7 @@ const char* NameOf(Finding::Kind kind) {
 
 bool DoctorReport::has_problem() const {
   return std::any_of(findings.begin(), findings.end(),
-                     [](const Finding& finding) { return finding.kind == Kind::kProblem; });
+                     [](const DoctorFinding& finding) { return finding.kind == Kind::kProblem; });
 }
 
 LibraryFacts LinkedLibrary() {
@@ -137,9 +137,9 @@ LibraryFacts LinkedLibrary() {
   return facts;
 }
 
-std::vector<Finding> FindingsAbout(const LibraryFacts& facts) {
-  std::vector<Finding> findings = {AboutVersion(facts), AboutWalReset(facts),
-                                   AboutThreading(facts)};
+std::vector<DoctorFinding> FindingsAbout(const LibraryFacts& facts) {
+  std::vector<DoctorFinding> findings = {AboutVersion(facts), AboutWalReset(facts),
+                                         AboutThreading(facts)};
   AddCompileOptions(facts, findings);
   return findings;
 }

@@ -3,7 +3,7 @@
 //
 //   DoctorReport report = ExamineLibrary();
 //   VOUCH_RETURN_IF_ERROR(ExamineSettings(connection, Profile::Balanced(), report));
-//   for (const Finding& finding : report.findings) …
+//   for (const DoctorFinding& finding : report.findings) …
 //
 // Each finding has a code that stays the same, for programs, and a text for people:
 //
@@ -30,7 +30,7 @@
 
 namespace vouch::storage {
 
-struct Finding {
+struct DoctorFinding {
   enum class Kind {
     kFine,
     kNote,     // To be known.
@@ -40,10 +40,10 @@ struct Finding {
   std::string code;
   std::string text;
 
-  friend bool operator==(const Finding&, const Finding&) = default;
+  friend bool operator==(const DoctorFinding&, const DoctorFinding&) = default;
 };
 // "fine", "note" or "problem".
-const char* NameOf(Finding::Kind kind);
+const char* NameOf(DoctorFinding::Kind kind);
 
 // What a library tells about itself.
 struct LibraryFacts {
@@ -55,7 +55,7 @@ struct LibraryFacts {
 };
 LibraryFacts LinkedLibrary();
 // Pure: what the facts mean.
-std::vector<Finding> FindingsAbout(const LibraryFacts& facts);
+std::vector<DoctorFinding> FindingsAbout(const LibraryFacts& facts);
 
 struct ReadBackSetting {
   std::string name;
@@ -67,7 +67,7 @@ struct DoctorReport {
   LibraryFacts library;
   bool wal_reset_bug = false;
   std::vector<ReadBackSetting> settings;
-  std::vector<Finding> findings;
+  std::vector<DoctorFinding> findings;
 
   bool has_problem() const;
 };

@@ -17,8 +17,8 @@
 namespace vouch::cli {
 namespace {
 
+using storage::DoctorFinding;
 using storage::DoctorReport;
-using storage::Finding;
 using storage::Profile;
 
 constexpr const char* kThreading[] = {"single-thread", "serialized", "multi-thread"};
@@ -40,7 +40,7 @@ Json JsonOf(const DoctorReport& report, const std::string& database) {
                         {"expected", setting.expected.empty() ? Json() : Json(setting.expected)}});
   }
   Json findings = Json::array();
-  for (const Finding& finding : report.findings) {
+  for (const DoctorFinding& finding : report.findings) {
     findings.push_back(
         {{"kind", NameOf(finding.kind)}, {"code", finding.code}, {"text", finding.text}});
   }
@@ -54,7 +54,7 @@ Json JsonOf(const DoctorReport& report, const std::string& database) {
 std::string TextOf(const DoctorReport& report) {
   using enum TextTable::Align;
   std::string text;
-  for (const Finding& finding : report.findings) {
+  for (const DoctorFinding& finding : report.findings) {
     absl::StrAppend(&text, NameOf(finding.kind), ": ", Printable(finding.text), "\n");
   }
   if (report.settings.empty()) return text;
@@ -87,7 +87,7 @@ int RunDoctor(const Settings& settings, Console& console) {
     const absl::Status status = ExamineDatabase(path, settings, report);
     if (!status.ok()) return console.Fail(status, CodeForOpening(status));
   } else if (absl::IsNotFound(database.status())) {
-    report.findings.push_back({Finding::Kind::kNote, "no_database",
+    report.findings.push_back({DoctorFinding::Kind::kNote, "no_database",
                                absl::StrCat("there is no database ", settings.database)});
   } else {
     return console.Fail(database.status(), kUsage);

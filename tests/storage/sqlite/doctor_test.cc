@@ -29,11 +29,11 @@ using ::testing::Not;
 using testing_support::ConnectionPtr;
 using testing_support::OpenOrDie;
 using testing_support::WriteFile;
-using Kind = Finding::Kind;
+using Kind = DoctorFinding::Kind;
 
 auto Found(Kind kind, const char* code, const char* text) {
-  return Contains(AllOf(Field(&Finding::kind, kind), Field(&Finding::code, code),
-                        Field(&Finding::text, HasSubstr(text))));
+  return Contains(AllOf(Field(&DoctorFinding::kind, kind), Field(&DoctorFinding::code, code),
+                        Field(&DoctorFinding::text, HasSubstr(text))));
 }
 
 LibraryFacts Healthy() {
@@ -44,7 +44,7 @@ LibraryFacts Healthy() {
 }
 
 TEST(DoctorTest, AHealthyLibraryIsFine) {
-  for (const Finding& finding : FindingsAbout(Healthy())) {
+  for (const DoctorFinding& finding : FindingsAbout(Healthy())) {
     EXPECT_EQ(finding.kind, Kind::kFine) << finding.text;
   }
 }
