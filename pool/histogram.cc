@@ -18,8 +18,7 @@ constexpr int64_t kLongest = (int64_t{1} << 42) - 1;
 size_t Distribution::BucketOf(int64_t nanoseconds) {
   const int64_t length = std::clamp<int64_t>(nanoseconds, 0, kLongest);
   if (length < kSubBuckets) return static_cast<size_t>(length);
-  const int shift =
-      static_cast<int>(std::bit_width(static_cast<uint64_t>(length))) - 1 - kSubBits;
+  const int shift = static_cast<int>(std::bit_width(static_cast<uint64_t>(length))) - 1 - kSubBits;
   return static_cast<size_t>((shift + 1) * kSubBuckets + (length >> shift) - kSubBuckets);
 }
 
@@ -69,7 +68,7 @@ Distribution Histogram::Read() const {
   for (size_t i = 0; i < counts_.size(); ++i) {
     read.counts[i] = counts_[i].load(std::memory_order_relaxed);
   }
-  read.sum = absl::Nanoseconds(static_cast<double>(sum_.load(std::memory_order_relaxed)));
+  read.sum = absl::Nanoseconds(static_cast<int64_t>(sum_.load(std::memory_order_relaxed)));
   read.max = absl::Nanoseconds(max_.load(std::memory_order_relaxed));
   return read;
 }

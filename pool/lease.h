@@ -70,7 +70,7 @@ class [[nodiscard]] Lease {
   }
 
   // Takes the resource out of the pool, which may open another in its place, and ends the lease.
-  // REQUIRES: a resource.
+  // Null in a forked child: the resource is the parent's. REQUIRES: a resource.
   std::unique_ptr<Resource> Detach() {
     assert(slot_ != nullptr);
     return pool_->DetachFrom(*std::exchange(slot_, nullptr));

@@ -65,9 +65,10 @@ struct PoolOptions {
   // process. Not negative; infinite: it waits for ever.
   absl::Duration destroy_timeout = absl::Seconds(60);
 
-  // Places in the line. An acquire that would be one more is refused at once, which bounds memory
-  // and the time the last in the line waits. 0: nobody ever waits. A place whose waiter has given
-  // up is free again once everybody before it has been served.
+  // Waiters in the line. An acquire that would be one more is refused at once, which bounds memory
+  // and the time the last in the line waits. 0: nobody ever waits. There are four times as many
+  // places, for one whose waiter has given up is free again only when everybody before it has been
+  // served; an acquire that finds all of them used is refused as well.
   int max_waiters = 16384;
 
   static constexpr int kMaxCapacity = 4096;

@@ -9,8 +9,10 @@
 // Ownership: the connection must outlive the guard. Savepoints end before what encloses them.
 // Errors: kUnavailable from Begin: another process holds the write lock past the busy timeout.
 //   kFailedPrecondition: committed or rolled back already. kAborted from Commit: the transaction
-//   had been ended by an error; nothing of it is there. A failed Commit leaves the transaction
-//   open when the engine does; the guard then rolls it back.
+//   had been ended by an error; nothing of it is there. kUnknown from Commit: it failed while it was
+//   written; a crash can decide otherwise about it than what is seen now, until another transaction
+//   is committed. After any other failure of Commit nothing of it is there, nor will be. A failed
+//   Commit leaves the transaction open when the engine does; the guard then rolls it back.
 // Cost: Commit of a write blocks for a sync to disk, as the profile says.
 
 #ifndef VOUCH_STORAGE_TRANSACTION_H_

@@ -101,18 +101,20 @@ void Capture::OnChange(const RowChange& change) {
   const auto load = [&](bool is_new) {
     // Seen on SQLite 3.40: a row of a WITHOUT ROWID table goes by the table's own column numbers,
     // but for the new row of an UPDATE, which goes by the stored ones like those of other tables.
-    const bool by_number = table->schema.without_rowid &&
-                           !(is_new && change.kind() == ChangeKind::kUpdate);
+    const bool by_number =
+        table->schema.without_rowid && !(is_new && change.kind() == ChangeKind::kUpdate);
     values_.resize(table->stored_index.size());
     for (std::size_t i = 0; i < values_.size(); ++i) {
       const int stored = table->stored_index[i];
       const int index = by_number ? static_cast<int>(i) : stored;
       values_[i] = stored < 0 ? ValueView() : (is_new ? change.New(index) : change.Old(index));
     }
+    if (change.failed()) out_of_memory_ = true;
+    return !change.failed();
   };
 
   if (change.kind() != ChangeKind::kInsert) {
-    load(/*is_new=*/false);
+    if (!load(/*is_new=*/false)) return;
     id_.clear();
     table->encoder.AppendRecordId(id_, values_);
     // The state before is needed once, at a record's first change.
@@ -121,7 +123,7 @@ void Capture::OnChange(const RowChange& change) {
     record.now = State();
   }
   if (change.kind() != ChangeKind::kDelete) {
-    load(/*is_new=*/true);
+    if (!load(/*is_new=*/true)) return;
     new_id_.clear();
     table->encoder.AppendRecordId(new_id_, values_);
     const State state = StateOf(*table);
@@ -157,6 +159,10 @@ absl::StatusOr<std::vector<WriteRecord>> Capture::Finish(storage::SqliteConnecti
     return absl::PermissionDeniedError(
         absl::StrCat("unit of work: changed table ", refused_,
                      ", which is in no store; add it to a store, or declare it unreceipted"));
+  }
+  if (out_of_memory_) {
+    return absl::ResourceExhaustedError(
+        "unit of work: out of memory while a changed row was read; nothing of the unit is stored");
   }
   if (must_reread_) {
     for (Record& record : records_) VOUCH_RETURN_IF_ERROR(Reread(connection, record));

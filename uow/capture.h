@@ -45,6 +45,7 @@ class Capture final : public storage::ChangeSink {
   void OnUndone() override { must_reread_ = true; }
 
   // The unit's writes. kPermissionDenied: it changed a table that is in no store.
+  // kResourceExhausted: memory ran out while a row was read; what it was is lost.
   // REQUIRES: `connection` is where the changes were made, in the same transaction.
   absl::StatusOr<std::vector<WriteRecord>> Finish(storage::SqliteConnection& connection);
 
@@ -73,6 +74,7 @@ class Capture final : public storage::ChangeSink {
   std::string refused_;  // The table that may not be changed, if there was one.
   const std::string* last_store_ = nullptr;
   bool must_reread_ = false;
+  bool out_of_memory_ = false;
 
   // Reused from row to row.
   std::vector<storage::ValueView> values_;

@@ -76,8 +76,9 @@ auto Gather(int threads, std::chrono::milliseconds length, Body body) {
 // Calls turn(thread, n), n = 0, 1, …, on each thread and returns how many turns each made in the
 // window. A turn counts where it ends.
 template <typename Turn>
-Gathered<int64_t> TakeTurns(int threads, Turn turn) {
-  return Gather(threads, std::chrono::milliseconds(300), [turn](int thread, const Window& window) {
+Gathered<int64_t> TakeTurns(int threads, Turn turn,
+                            std::chrono::milliseconds length = std::chrono::milliseconds(300)) {
+  return Gather(threads, length, [turn](int thread, const Window& window) {
     int64_t n = 0;
     while (!window.opened()) turn(thread, n++);
     const int64_t before = n;

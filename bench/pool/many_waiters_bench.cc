@@ -4,6 +4,7 @@
 // themselves, and no resource goes to a thread that first has to be woken.
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 #include "bench/pool/contestants.h"
@@ -17,15 +18,22 @@ namespace {
 constexpr int kSlots = 50;
 constexpr int kThreads = 2000;
 
+// Threads that are always ready to run get the processor a few milliseconds at a time: in this
+// window each of them should have had it once.
+constexpr std::chrono::milliseconds kWindow{4000};
+
 template <typename Pool>
 void ManyWaiters(benchmark::State& state) {
   Pool pool(kSlots, SelectDatabase());
   for (auto _ : state) {
-    const Gathered<int64_t> turns = TakeTurns(kThreads, [&pool](int, int64_t) {
-      auto lease = pool.Acquire();
-      lease->Touch();
-      benchmark::ClobberMemory();
-    });
+    const Gathered<int64_t> turns = TakeTurns(
+        kThreads,
+        [&pool](int, int64_t) {
+          auto lease = pool.Acquire();
+          lease->Touch();
+          benchmark::ClobberMemory();
+        },
+        kWindow);
     ReportTurns(state, turns);
     state.counters["starved"] =
         static_cast<double>(std::count(turns.results.begin(), turns.results.end(), 0));
@@ -33,11 +41,10 @@ void ManyWaiters(benchmark::State& state) {
 }
 
 [[maybe_unused]] const bool registered = [] {
-  DescribeCase(
-      "pool/many_waiters", "turn",
-      "2,000 threads share 50 resources and hold them for next to nothing: wall time a "
-      "turn. starved: threads that had no turn in the 0.3 s. A pool is quick here when the "
-      "threads that happen to run keep the resources among themselves.");
+  DescribeCase("pool/many_waiters", "turn",
+               "2,000 threads share 50 resources and hold them for next to nothing: wall time a "
+               "turn. starved: threads that had no turn in the 4 s. A pool is quick here when the "
+               "threads that happen to run keep the resources among themselves.");
   ForEachContestant<Item>([]<typename Pool>(const std::string& name) {
     OneWindow(
         benchmark::RegisterBenchmark(("pool/many_waiters/" + name).c_str(), ManyWaiters<Pool>));

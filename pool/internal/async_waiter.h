@@ -14,7 +14,9 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "pool/histogram.h"
 #include "pool/internal/handoff.h"
+#include "pool/internal/nest.h"
 #include "pool/mutex.h"
 
 namespace vouch::pool::pool_internal {
@@ -37,7 +39,8 @@ class AsyncDeadlines {
   Key Add(int64_t deadline_ns, std::weak_ptr<Abortable> waiter, bool* is_first) {
     MutexLock lock(&mutex_);
     const Key key(deadline_ns, ++last_number_);
-    *is_first = waiters_.emplace(key, std::move(waiter)).first == waiters_.begin();
+    const auto added = waiters_.emplace(key, std::move(waiter)).first;
+    *is_first = added == waiters_.begin();
     return key;
   }
 
@@ -115,12 +118,13 @@ class AsyncWaiter final : public HandoffType::Listener,
   struct Parts {
     HandoffType* handoff;
     AsyncDeadlines* deadlines;
+    Histogram* waits;
     std::function<void()> nudge_keeper;
     Executor executor;
     // Makes the error for an end without a slot. Called while the pool is alive.
     std::function<absl::Status(End)> refuse;
-    // Run by the executor.
-    absl::AnyInvocable<void(SlotResult) &&> done;
+    // Run by the executor, with when the wait ended; 0 if there was none.
+    absl::AnyInvocable<void(SlotResult, int64_t) &&> done;
   };
 
   explicit AsyncWaiter(Parts parts) : parts_(std::move(parts)) {}
@@ -132,6 +136,7 @@ class AsyncWaiter final : public HandoffType::Listener,
     HandoffType& handoff = *parts_.handoff;
     if (handoff.gate().closed()) return Finish({End::kClosed, HandoffType::kNone});
     if (!handoff.TryEnqueue(&ticket_)) return Finish({End::kLineFull, HandoffType::kNone});
+    began_ = Platform::Now();
     // From here on Abort() may be called, but it cannot end a waiter that is not published.
     if (stop.stop_possible()) on_stop_.emplace(stop, StopCallback{this});
     if (deadline_ns != kForever) AddDeadline(deadline_ns);
@@ -181,15 +186,21 @@ class AsyncWaiter final : public HandoffType::Listener,
     SlotResult slot = result.end == End::kTaken
                           ? SlotResult(OwnedSlot<HandoffType>(parts_.handoff, result.slot))
                           : SlotResult(parts_.refuse(result.end));
-    parts_.executor([done = std::move(parts_.done), slot = std::move(slot)]() mutable {
-      std::move(done)(std::move(slot));
+    const int64_t ended = began_.has_value() ? Platform::Now() : 0;
+    if (began_.has_value()) parts_.waits->Add(ended - *began_);
+    Nest::Run([executor = std::move(parts_.executor), done = std::move(parts_.done),
+               slot = std::move(slot), ended]() mutable {
+      executor([done = std::move(done), slot = std::move(slot), ended]() mutable {
+        std::move(done)(std::move(slot), ended);
+      });
     });
   }
 
   Parts parts_;
   std::shared_ptr<AsyncWaiter> self_;
 
-  // Written by Start() before Publish.
+  // Written by Start() before Publish. Without began_ it never stood in the line.
+  std::optional<int64_t> began_;
   typename HandoffType::Ticket ticket_ = 0;
   std::optional<std::stop_callback<StopCallback>> on_stop_;
   std::optional<AsyncDeadlines::Key> deadline_;

@@ -38,6 +38,8 @@ class Caretaker {
     const int64_t now = Platform::Now();
     int64_t next = kForever;
     for (uint32_t i = 0; i < count && !stopped(); ++i) next = std::min(next, KeepSlot(i, now));
+    // An empty slot or a permit that others give back is not told to the keeper: it looks for them.
+    if (resources_.size() < min) next = std::min(next, SaturatingAdd(now, OpenBackoff(1)));
     return next;
   }
 
@@ -65,8 +67,7 @@ class Caretaker {
         slot.word.Want();
         return decision.next_look;
       case LifecycleAction::kOpen:
-        // Without a permit somebody else is opening, and nudges the keeper when done.
-        if (!Refill(index, now)) return kForever;
+        if (!Refill(index, now)) return kForever;  // Pass() has it tried again
         break;
       case LifecycleAction::kCloseIdle:
         VisitIdle(index, [&] { resources_.Close(slot, CloseReason::kIdle); });

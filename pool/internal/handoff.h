@@ -110,6 +110,10 @@ namespace vouch::pool::pool_internal {
 //   Orders: seq_cst: [gate], and for waiters "gate_ := closed; look at the queue" against "enqueue;
 //   read gate_".
 // openers_: permits taken. Written by TryBeginOpen, FinishOpen, TryTake. Orders: seq_cst: [permit].
+// admitted_: waiters that are, or are about to be, in the line, at most max_waiters. Relaxed: it is
+//   only counted.
+// breaking_circle_: a lock around a look at the line and a cancel: nobody sleeps or calls out while
+//   it is held. Acquire when taken, release when given back.
 // live_: slots that are not retired; Close parks on it. Release/acquire: what last owners did is
 //   visible to who sees none.
 // Counters are relaxed and advisory: they never decide anything.
@@ -130,6 +134,10 @@ class Handoff {
   // better for throughput: the slot is in use while the waiter wakes up.
   static constexpr int64_t kPatienceNs = 1'000'000;
 
+  // A place whose waiter left early stays used until everybody before it has been served. So there
+  // are more of them than waiters are admitted.
+  static constexpr uint64_t kPlacesPerWaiter = 4;
+
   // Before a thread stands in the line it lets others run so many times. If they hold their slots
   // for moments and have merely lost the processor, one of these is enough, and nobody sleeps.
   static constexpr int kYields = 8;
@@ -145,11 +153,12 @@ class Handoff {
   using CloseResource = std::function<void(SlotType&, bool pool_closed)>;
 
   Handoff(const Limits& limits, CloseResource close_resource)
-      : max_opens_(limits.max_opens),
+      : max_waiters_(limits.max_waiters),
+        max_opens_(limits.max_opens),
         watched_(limits.watched),
         close_resource_(std::move(close_resource)),
         slots_(limits.capacity, limits.reserve),
-        queue_(limits.max_waiters),
+        queue_(kPlacesPerWaiter * limits.max_waiters),
         gate_(Gate::Open(limits.capacity).word()),
         live_(limits.capacity) {
     for (uint32_t i = 0; i < limits.capacity; ++i) {
@@ -185,13 +194,22 @@ class Handoff {
 
   // Takes an available slot: an idle one, or if there is none an empty one with a permit. kNone if
   // every slot was seen unavailable, each at its own moment. Linearizes at the CAS that takes it.
+  // REQUIRES: a Visit.
   uint32_t TryTake(uint32_t start) {
     for (;;) {
       const uint32_t idle = slots_.TryTake(SlotState::kIdle, start);
-      if (idle != kNone) return idle;
+      if (idle != kNone) {
+        if (MayLend(idle)) return idle;
+        PutAll({idle, false});
+        continue;
+      }
       if (!slots_.Any(SlotState::kEmpty) || !TryBeginOpen()) return kNone;
       const uint32_t empty = slots_.TryTake(SlotState::kEmpty, start);
-      if (empty != kNone) return empty;
+      if (empty != kNone) {
+        if (MayLend(empty)) return empty;
+        PutAll({empty, true});
+        continue;
+      }
       // [permit] P1. Whoever put an empty slot back while the permit was taken relies on the next
       // turn of this loop, which is its P2: it takes the slot itself.
       openers_.fetch_sub(1, std::memory_order_seq_cst);
@@ -230,7 +248,8 @@ class Handoff {
   enum class End { kTaken, kTimedOut, kClosed, kLineFull, kStopped, kDeadlock, kHopeless };
   struct Result {
     End end;
-    uint32_t slot;  // kTaken: the caller owns it
+    uint32_t slot;      // kTaken: the caller owns it
+    bool stood = true;  // in the line, be it for a moment
   };
   struct WaitRequest {
     uint32_t start = 0;
@@ -254,14 +273,18 @@ class Handoff {
   template <typename OnTicket>
   Result Wait(const WaitRequest& request, const OnTicket& on_ticket) {
     Ticket ticket;
-    if (gate().closed()) return {End::kClosed, kNone};
-    if (!queue_.Enqueue(&ticket)) return {End::kLineFull, kNone};
-    waited_.fetch_add(1, std::memory_order_relaxed);
+    if (gate().closed()) return {End::kClosed, kNone, false};
+    if (!TryEnqueue(&ticket)) return {End::kLineFull, kNone, false};
     on_ticket(ticket);
-    if (!queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})) return Granted(ticket);
-    waiting_.fetch_add(1, std::memory_order_relaxed);
-    const Result result = WaitPublished(ticket, request);
-    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    Result result;
+    if (queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})) {
+      waiting_.fetch_add(1, std::memory_order_relaxed);
+      result = WaitPublished(ticket, request);
+      waiting_.fetch_sub(1, std::memory_order_relaxed);
+    } else {
+      result = Granted(ticket);
+    }
+    admitted_.fetch_sub(1, std::memory_order_relaxed);
     return result;
   }
   Result Wait(const WaitRequest& request) {
@@ -272,9 +295,14 @@ class Handoff {
   void Interrupt(Ticket ticket) { queue_.Interrupt(ticket); }
 
   // Waiting without a thread, in two steps: a ticket, then the listener. Until the second, nothing
-  // is granted to it behind its back: TryCancelListener() fails.
+  // is granted to it behind its back: TryCancelListener() fails. This is the first. False if the
+  // line is full.
   bool TryEnqueue(Ticket* ticket) {
-    if (!queue_.Enqueue(ticket)) return false;
+    const uint64_t before = admitted_.fetch_add(1, std::memory_order_relaxed);
+    if (before >= max_waiters_ || !queue_.Enqueue(ticket)) {
+      admitted_.fetch_sub(1, std::memory_order_relaxed);
+      return false;
+    }
     waited_.fetch_add(1, std::memory_order_relaxed);
     return true;
   }
@@ -285,9 +313,10 @@ class Handoff {
     // A time long ago: listeners do not compete, they are granted.
     if (!queue_.Publish(ticket, {0, 0, listener})) {
       *result = Granted(ticket);
+      admitted_.fetch_sub(1, std::memory_order_relaxed);
       return false;
     }
-    listening_.fetch_add(1, std::memory_order_relaxed);
+    waiting_.fetch_add(1, std::memory_order_relaxed);
     slots_.WantAll();  // [wanted] W2
     const uint32_t slot = gate().closed() ? kNone : TryTake(start);
     *result = slot != kNone ? Result{End::kTaken, slot} : Result{End::kClosed, kNone};
@@ -301,13 +330,16 @@ class Handoff {
   // nothing else that keeps the pool.
   bool TryCancelListener(Ticket ticket) {
     if (!queue_.TryCancel(ticket)) return false;  // [wake] L1
-    listening_.fetch_sub(1, std::memory_order_relaxed);
+    NoteHeard();
     PutAll(PassWake());
     return true;
   }
 
   // To be called by a listener that was granted something.
-  void NoteHeard() { listening_.fetch_sub(1, std::memory_order_relaxed); }
+  void NoteHeard() {
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    admitted_.fetch_sub(1, std::memory_order_relaxed);
+  }
 
   // Putting back
 
@@ -371,9 +403,7 @@ class Handoff {
   Gate gate() const { return Gate(gate_.load(std::memory_order_seq_cst)); }
 
   // Advisory.
-  int waiting() const {
-    return waiting_.load(std::memory_order_relaxed) + listening_.load(std::memory_order_relaxed);
-  }
+  int waiting() const { return waiting_.load(std::memory_order_relaxed); }
   int opening() const { return static_cast<int>(openers_.load(std::memory_order_relaxed)); }
   uint64_t waited() const { return waited_.load(std::memory_order_relaxed); }
   uint64_t handed_off() const { return handed_off_.load(std::memory_order_relaxed); }
@@ -398,7 +428,8 @@ class Handoff {
       uint32_t slot = TryTake(request.start);  // [wanted] W2, [wake] W2, [permit] R2
       if (slot != kNone) return Leave(ticket, {End::kTaken, slot});
       if (!std::exchange(looked_for_deadlock, true) && AllHoldersWait(request.thread)) {
-        return Leave(ticket, {End::kDeadlock, kNone});
+        if (TryBreakCircle(ticket, request.thread)) return {End::kDeadlock, kNone};
+        continue;
       }
       switch (queue_.Await(ticket, request.deadline_ns, request.interrupted)) {
         case Queue::Event::kGranted:
@@ -438,12 +469,22 @@ class Handoff {
   // Whether every lease is held by a thread that stands in this line, `self` among them: then no
   // slot will ever come back. `self` must be in the line. Of the threads that close such a circle
   // the last to enter the line finds it: it sees all the others there, and what they hold. Slots are
-  // read twice, so that what was true of each was true of all at one moment in between.
+  // read before and after the line: each was held, by the same lease, while its holder stood there.
   bool AllHoldersWait(uint32_t self) const {
     uint64_t uses = 0;
-    if (!AllHeldBy(self, nullptr, &uses)) return false;
+    if (!AllHeldBy(self, &queue_, &uses)) return false;
     uint64_t uses_again = 0;
-    return AllHeldBy(self, &queue_, &uses_again) && uses == uses_again;
+    return AllHeldBy(self, nullptr, &uses_again) && uses == uses_again;
+  }
+
+  // Of the threads that see the same circle one leaves the line: each looks again while no other can
+  // leave for this reason. False if the circle is broken, or something has been granted.
+  bool TryBreakCircle(Ticket ticket, uint32_t self) {
+    while (breaking_circle_.exchange(true, std::memory_order_acquire)) Platform::Yield();
+    const bool leaves = AllHoldersWait(self) && queue_.Cancel(ticket);  // [wake] L1
+    breaking_circle_.store(false, std::memory_order_release);
+    if (leaves) PutAll(PassWake());
+    return leaves;
   }
 
   // Whether every slot in use is leased with an owner, `self` among them; if `line` is given, whether
@@ -454,9 +495,11 @@ class Handoff {
       const SlotType& slot = slots_[i];
       const SlotState state = slot.word.Peek();
       if (state == SlotState::kRetired) continue;
-      const uint32_t owner = slot.owner.load(std::memory_order_relaxed);
+      const uint64_t use = slot.uses.load(std::memory_order_acquire);     // [holder]
+      const uint32_t owner = slot.owner.load(std::memory_order_acquire);  // [holder]
       if (state != SlotState::kLeased || owner == 0) return false;
-      *uses += slot.uses.load(std::memory_order_relaxed);
+      if (slot.uses.load(std::memory_order_relaxed) != use) return false;
+      *uses += use;
       mine = mine || owner == self;
       if (line != nullptr && owner != self && !line->Waits(owner)) return false;
     }
@@ -554,6 +597,10 @@ class Handoff {
 
   // The gate
 
+  // [gate] Asked by who has taken a slot. An owner that read an old gate may have put it back between
+  // G2 and its own O2: it is not to be lent any more.
+  bool MayLend(uint32_t index) const { return gate().VerdictOn(index) == Gate::Verdict::kOpen; }
+
   void SetGate(Gate to) {
     gate_.store(to.word(), std::memory_order_seq_cst);  // [gate] G1
     slots_.WantAll();                                   // [gate] G2
@@ -597,6 +644,7 @@ class Handoff {
   }
 
   // Constant after construction
+  const uint64_t max_waiters_;
   const uint32_t max_opens_;
   const bool watched_;
   const CloseResource close_resource_;
@@ -607,8 +655,9 @@ class Handoff {
   // Written on the slow path only; see the top of this file.
   alignas(64) Atomic<uint32_t> in_flight_{0};
   Atomic<uint32_t> openers_{0};
-  Atomic<int> waiting_{0};    // threads in the line
-  Atomic<int> listening_{0};  // listeners in the line
+  Atomic<bool> breaking_circle_{false};
+  Atomic<uint64_t> admitted_{0};
+  Atomic<int> waiting_{0};  // published
   Atomic<uint64_t> waited_{0};
   Atomic<uint64_t> handed_off_{0};
   // Read on every slow path, written rarely: on a line of their own.

@@ -107,9 +107,10 @@ std::string LikelyCause(const Situation& situation, absl::Duration waited) {
 }
 
 absl::Status TimeoutError(const Situation& situation, absl::Duration timeout) {
-  return absl::DeadlineExceededError(absl::StrCat(
-      "acquire ", situation.name, ": deadline exceeded after ", absl::FormatDuration(timeout),
-      Numbers(situation), "; likely cause: ", LikelyCause(situation, timeout)));
+  return absl::DeadlineExceededError(
+      absl::StrCat("acquire ", situation.name, ": deadline exceeded after ",
+                   absl::FormatDuration(std::max(timeout, absl::ZeroDuration())),
+                   Numbers(situation), "; likely cause: ", LikelyCause(situation, timeout)));
 }
 
 absl::Status StoppedError(const Situation& situation) {
@@ -149,10 +150,12 @@ absl::Status ClosedError(absl::string_view name) {
   return absl::FailedPreconditionError(absl::StrCat("acquire ", name, ": the pool is closed"));
 }
 
-absl::Status InsideHookError(absl::string_view name, absl::string_view hook, CallSite site) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("acquire ", name, " at ", Name(site), ": called from ", hook,
-                   " of the same pool; use the resource that it was called with"));
+absl::Status InsideHookError(absl::string_view operation, absl::string_view name,
+                             absl::string_view hook, CallSite site) {
+  const bool acquires = operation == "acquire";
+  return absl::FailedPreconditionError(absl::StrCat(
+      operation, " ", name, acquires ? " at " : "", acquires ? Name(site) : "", ": called from ",
+      hook, " of the same pool", acquires ? "; use the resource that it was called with" : ""));
 }
 
 absl::Status ForkedError(absl::string_view operation, absl::string_view name) {

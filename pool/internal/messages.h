@@ -35,7 +35,9 @@ absl::Status HopelessError(const Situation& situation, absl::Duration predicted,
 absl::Status NoneAvailableError(const Situation& situation);
 absl::Status DeadlockError(const Situation& situation, CallSite site);
 absl::Status ClosedError(absl::string_view name);
-absl::Status InsideHookError(absl::string_view name, absl::string_view hook, CallSite site);
+// `site` may be empty.
+absl::Status InsideHookError(absl::string_view operation, absl::string_view name,
+                             absl::string_view hook, CallSite site);
 absl::Status ForkedError(absl::string_view operation, absl::string_view name);
 absl::Status DrainError(const Situation& situation, absl::Duration drain);
 

@@ -174,6 +174,9 @@ struct alignas(128) Slot {
   // there is none, or when the lease may change threads. Written by the owner after taking and
   // before giving up; read by Handoff::AllHoldersWait, which reads twice: a slot that changed hands
   // in between has another `uses`, or is on its way and has owner 0.
+  //   Orders: [holder] `uses` and then this are written with release and read with acquire: who
+  //           reads of lease n does not read the owner of an older one, and who reads the owner of
+  //           lease n reads n or more.
   Atomic<uint32_t> owner{0};
 
   // uses: leases given out on this slot, over all its resources. It names a lease: a note about
@@ -221,8 +224,8 @@ struct alignas(128) Slot {
   bool NoteLease(CallSite site, uint32_t thread) {
     // A load and a store: there is one writer, and a read-modify-write costs 6 ns more.
     const uint64_t use = uses.load(std::memory_order_relaxed) + 1;
-    uses.store(use, std::memory_order_relaxed);
-    owner.store(thread, std::memory_order_relaxed);
+    uses.store(use, std::memory_order_release);      // [holder]
+    owner.store(thread, std::memory_order_release);  // [holder]
     holder_file.store(site.file, std::memory_order_relaxed);
     holder_line.store(site.line, std::memory_order_relaxed);
     return use % kSampleEvery == 0;

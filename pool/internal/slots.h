@@ -40,15 +40,15 @@ class Slots {
   Slots(const Slots&) = delete;
   Slots& operator=(const Slots&) = delete;
 
-  // Slots there have ever been. Acquire: they are constructed.
-  uint32_t size() const { return size_.load(std::memory_order_acquire); }
+  // Slots there have ever been.
+  uint32_t size() const { return size_.load(std::memory_order_seq_cst); }  // [grow]
 
   // Adds slots, kRetired, until there are `size`.
   void Grow(uint32_t size) {
     assert(size <= reserve_);
     for (uint32_t i = size_.load(std::memory_order_relaxed); i < size; ++i) {
       new (&slots_[i]) SlotType();
-      size_.store(i + 1, std::memory_order_release);
+      size_.store(i + 1, std::memory_order_seq_cst);  // [grow]
     }
   }
 
@@ -93,7 +93,10 @@ class Slots {
   const uint32_t reserve_;
   SlotType* const slots_;  // reserve_ places, of which the first size_ are constructed
 
-  // size_: Written by Grow, release: the slots are constructed. Read by any thread, acquire.
+  // size_: Written by Grow, read by any thread.
+  //   Orders: [grow] whoever reads it sees the slots constructed. seq_cst, because a waiter that
+  //           enters the queue and then marks every slot must not miss one which a releaser, who
+  //           looked at the queue before, has found already.
   typename Platform::template Atomic<uint32_t> size_{0};
 };
 

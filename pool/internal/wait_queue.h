@@ -77,9 +77,9 @@ class WaitQueue {
   // nearly full; a few places to spare make that rarer.
   static constexpr uint64_t kMinCapacity = 64;
 
-  explicit WaitQueue(uint64_t max_waiters)
-      : max_waiters_(max_waiters),
-        capacity_(std::bit_ceil(max_waiters < kMinCapacity ? kMinCapacity : max_waiters)),
+  // At least so many places.
+  explicit WaitQueue(uint64_t places)
+      : capacity_(std::bit_ceil(places < kMinCapacity ? kMinCapacity : places)),
         shift_(static_cast<uint32_t>(std::countr_zero(capacity_))),
         cells_(Platform::template MakeZeroedArray<Cell>(capacity_)) {}
 
@@ -105,16 +105,13 @@ class WaitQueue {
   // The waiter's side, in this order: Enqueue, Publish, then Await until granted, woken or timed
   // out.
 
-  // Takes the next place. False if the line is full. Linearizes at the CAS of tail_ (A), or, when
-  // full, at the load of the cell or of head_.
+  // Takes the next place. False if it is not free yet. Linearizes at the CAS of tail_ (A), or, when
+  // full, at the load of the cell.
   bool Enqueue(Ticket* ticket) {
     uint64_t tail = tail_.load(std::memory_order_seq_cst);
     for (;;) {
-      // head_ may have moved on since: that refuses one too many, never admits one too many.
-      const uint64_t head = head_.load(std::memory_order_seq_cst);
       const uint64_t word = CellOf(tail).word.load(std::memory_order_acquire);
-      const bool room = head > tail || tail - head < max_waiters_;
-      if (room && word == Word(Round(tail), kFree)) {
+      if (word == Word(Round(tail), kFree)) {
         if (tail_.compare_exchange_strong(tail, tail + 1, std::memory_order_seq_cst,  // A
                                           std::memory_order_seq_cst)) {
           *ticket = tail;
@@ -361,7 +358,6 @@ class WaitQueue {
   }
 
   // Constant after construction
-  const uint64_t max_waiters_;
   const uint64_t capacity_;
   const uint32_t shift_;
   const typename Platform::template Array<Cell> cells_;

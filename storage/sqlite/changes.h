@@ -17,6 +17,7 @@
 #include "storage/value.h"
 
 struct sqlite3;
+struct sqlite3_value;
 
 namespace vouch::storage {
 
@@ -38,15 +39,22 @@ class RowChange {
   ValueView Old(int column) const;
   ValueView New(int column) const;
 
+  // Whether there was no memory for a value read so far, which was given as null. The statement
+  // may succeed all the same.
+  bool failed() const { return failed_; }
+
  private:
   friend class SqliteConnection;
   RowChange(sqlite3* db, ChangeKind kind, std::string_view database, std::string_view table)
       : db_(db), kind_(kind), database_(database), table_(table) {}
 
+  ValueView Read(int code, sqlite3_value* value) const;
+
   sqlite3* db_;
   ChangeKind kind_;
   std::string_view database_;
   std::string_view table_;
+  mutable bool failed_ = false;
 };
 
 class ChangeSink {

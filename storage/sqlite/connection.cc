@@ -19,8 +19,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "storage/error.h"
+#include "storage/sqlite/environment.h"
 #include "storage/sqlite/error.h"
 #include "storage/sqlite/file.h"
+#include "storage/sqlite/hardening.h"
 #include "storage/sqlite/internal/blob_handle.h"
 #include "storage/sqlite/internal/open_files.h"
 #include "storage/sqlite/internal/value.h"
@@ -33,8 +35,12 @@ using storage_internal::ViewOf;
 constexpr std::string_view kMemoryPrefix = "file:/vouch-memory-";
 constexpr std::string_view kMemorySuffix = "?vfs=memdb";
 constexpr int kProgressSteps = 2000;  // Of SQLite's virtual machine: 20–100 µs.
+// Between two looks at a lock that another process holds. Short and constant: with SQLite's own
+// handler, which waits ever longer, a newcomer looks more often than who has waited long.
+constexpr auto kBusyPoll = std::chrono::milliseconds(1);
 
 using Clock = std::chrono::steady_clock;
+using storage_internal::OneUserScope;
 
 Clock::duration ToChrono(absl::Duration duration) {
   return duration == absl::InfiniteDuration()
@@ -91,6 +97,11 @@ absl::Status CheckText(std::string_view sql) {
       absl::StrCat("prepare: the text holds a NUL byte at ", sql.find('\0')));
 }
 
+// Another process is in the way; not an I/O error, which has the same status code.
+bool IsBusy(const absl::Status& status) {
+  return (NativeCode(status).value_or(0) & 0xFF) == SQLITE_BUSY;
+}
+
 std::string_view OrEmpty(const char* text) { return text == nullptr ? "" : text; }
 
 // Keeps no text and an empty text apart.
@@ -104,14 +115,21 @@ int RowChange::column_count() const { return sqlite3_preupdate_count(db_); }
 
 ValueView RowChange::Old(int column) const {
   sqlite3_value* value = nullptr;
-  if (sqlite3_preupdate_old(db_, column, &value) != SQLITE_OK || value == nullptr) return {};
-  return ViewOf(value);
+  const int code = sqlite3_preupdate_old(db_, column, &value);
+  return Read(code, value);
 }
 
 ValueView RowChange::New(int column) const {
   sqlite3_value* value = nullptr;
-  if (sqlite3_preupdate_new(db_, column, &value) != SQLITE_OK || value == nullptr) return {};
-  return ViewOf(value);
+  const int code = sqlite3_preupdate_new(db_, column, &value);
+  return Read(code, value);
+}
+
+ValueView RowChange::Read(int code, sqlite3_value* value) const {
+  if (code == SQLITE_RANGE) return {};  // Beyond the last column.
+  const auto view = code == SQLITE_OK && value != nullptr ? ViewOf(value) : std::nullopt;
+  if (!view.has_value()) failed_ = true;
+  return view.value_or(ValueView());
 }
 
 std::string SqliteConnection::InMemoryPath() {
@@ -134,12 +152,21 @@ SqliteConnection::SqliteConnection(const SqliteOptions& options)
 
 absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(
     const SqliteOptions& options) {
+  VOUCH_RETURN_IF_ERROR(CheckSqliteVersion(sqlite3_libversion_number()));
+  if (!options.trusted && options.access != Access::kReadOnly &&
+      options.access != Access::kImmutable) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("open ", options.path, ": a file that is not trusted is for reading only"));
+  }
   const bool in_memory = IsInMemory(options.path);
   std::string name = options.path;
   bool created = in_memory && options.access == Access::kCreate;
   if (!in_memory) {
     VOUCH_ASSIGN_OR_RETURN(const DatabaseFile file,
                            PrepareDatabaseFile(options.path, options.access == Access::kCreate));
+    if (options.access == Access::kCreate || options.access == Access::kReadWrite) {
+      VOUCH_RETURN_IF_ERROR(CheckFolderMayBeWritten(file.path));
+    }
     name = file.path;
     created = file.empty;
     if (options.access == Access::kImmutable) name = ImmutableUri(file.path);
@@ -164,23 +191,11 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(
 absl::Status SqliteConnection::Initialize(bool created) {
   sqlite3_busy_handler(db_, &OnBusy, this);
   sqlite3_progress_handler(db_, kProgressSteps, &OnProgress, this);
-  sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-  sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
-  sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
-  sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
+  VOUCH_RETURN_IF_ERROR(Harden(db_, {.trusted_file = options_.trusted,
+                                     .unrestricted = options_.policy == Policy::kUnrestricted}));
   // Before the schema is read, which may name them.
   VOUCH_RETURN_IF_ERROR(routines_.Install(db_, options_.functions, options_.collations));
-  const ProfileScope scope = {
-      .created = created, .in_memory = IsInMemory(options_.path), .read_only = !MayWrite()};
-  // Entering WAL mode does not wait for a process that is doing the same: SQLite calls no busy
-  // handler there. So wait here.
-  const Clock::time_point give_up = Clock::now() + ToChrono(options_.busy_timeout);
-  absl::Status applied = ApplyProfile(db_, options_.profile, scope);
-  while (absl::IsUnavailable(applied) && Clock::now() < give_up) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    applied = ApplyProfile(db_, options_.profile, scope);
-  }
-  VOUCH_RETURN_IF_ERROR(applied);
+  VOUCH_RETURN_IF_ERROR(Configure(created));
   // Reads the file for the first time: this is where "not a database" comes out.
   VOUCH_ASSIGN_OR_RETURN(const std::string encoding, QueryValue<std::string>("PRAGMA encoding"));
   if (encoding != "UTF-8") {
@@ -188,6 +203,29 @@ absl::Status SqliteConnection::Initialize(bool created) {
         absl::StrCat("the database's text encoding is ", encoding, ", not UTF-8"));
   }
   VOUCH_RETURN_IF_ERROR(QueryValue<std::int64_t>("SELECT count(*) FROM sqlite_schema").status());
+  if (!options_.trusted) VOUCH_RETURN_IF_ERROR(CheckUntrustedFile(db_));
+  VOUCH_RETURN_IF_ERROR(CheckApplication(db_, options_.application_id, created && MayWrite()));
+  InstallCallbacks();
+  return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::Configure(bool created) {
+  const ProfileScope scope = {
+      .created = created, .in_memory = IsInMemory(options_.path), .read_only = !MayWrite()};
+  Profile profile = options_.profile;
+  if (!options_.trusted) profile.mmap_size_bytes = 0;
+  // Entering WAL mode does not wait for a process that is doing the same: SQLite calls no busy
+  // handler there. So wait here.
+  const Clock::time_point give_up = Clock::now() + ToChrono(options_.busy_timeout);
+  absl::Status applied = ApplyProfile(db_, profile, scope);
+  while (IsBusy(applied) && Clock::now() < give_up) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    applied = ApplyProfile(db_, profile, scope);
+  }
+  return applied;
+}
+
+void SqliteConnection::InstallCallbacks() {
   // Replaces autocheckpoint, which SQLite implements with the same hook.
   sqlite3_wal_hook(db_, &OnCommitted, this);
   sqlite3_preupdate_hook(
@@ -207,22 +245,45 @@ absl::Status SqliteConnection::Initialize(bool created) {
       this);
   if (options_.policy != Policy::kUnrestricted) {
     cache_.Clear();  // What was prepared until now was not asked about.
-    sqlite3_limit(db_, SQLITE_LIMIT_ATTACHED, 0);
     sqlite3_set_authorizer(db_, &OnAuthorize, this);
   }
   // From here on only users' statements are counted.
   cache_.ResetCounters();
   if (options_.cache_registry != nullptr) options_.cache_registry->Add(cache_.counters());
-  return absl::OkStatus();
 }
 
 SqliteConnection::~SqliteConnection() {
   if (options_.cache_registry != nullptr) options_.cache_registry->Remove(cache_.counters());
   storage_internal::BlobHandle::OrphanAll(blobs_);
+  // In a forked child the handle is leaked, and with it what belongs to it: closing is what would
+  // drop the parent's file locks.
+  if (forked()) {
+    cache_.Orphan();
+    trusted_cache_.Orphan();
+    return;
+  }
+  const OneUserScope use(user_);
   cache_.Clear();
   trusted_cache_.Clear();
   [[maybe_unused]] const int code = sqlite3_close(db_);
   assert(code == SQLITE_OK);
+}
+
+absl::Status SqliteConnection::MayUse(std::string_view operation) const {
+  if (!forked()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(std::string(operation), ": ", options_.path,
+                   " was opened before this process was forked; open it again here"));
+}
+
+absl::Status SqliteConnection::FileIsInPlace() const {
+  int moved = 0;
+  const int code = sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (code != SQLITE_OK || moved == 0) return absl::OkStatus();
+  return WithNativeCode(
+      absl::FailedPreconditionError(absl::StrCat(
+          "execute: ", options_.path, " was moved, replaced or deleted while it was open")),
+      SQLITE_READONLY_DBMOVED);
 }
 
 // ---- Statements -----------------------------------------------------------------------------
@@ -259,6 +320,8 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::Compile(std::string_view* sql, b
 }
 
 absl::StatusOr<StatementPtr> SqliteConnection::Prepare(std::string_view sql) {
+  VOUCH_RETURN_IF_ERROR(MayUse("prepare"));
+  const OneUserScope use(user_);
   if (SqliteStatement* cached = cache_.Take(sql)) return StatementPtr(cached);
   VOUCH_RETURN_IF_ERROR(CheckText(sql));
   std::string text(sql);
@@ -279,6 +342,8 @@ absl::StatusOr<StatementPtr> SqliteConnection::Prepare(std::string_view sql) {
 }
 
 absl::StatusOr<StatementPtr> SqliteConnection::PrepareTrusted(std::string_view sql) {
+  VOUCH_RETURN_IF_ERROR(MayUse("prepare"));
+  const OneUserScope use(user_);
   if (SqliteStatement* cached = trusted_cache_.Take(sql)) return StatementPtr(cached);
   std::string text(sql);
   std::string_view rest = text;
@@ -289,6 +354,8 @@ absl::StatusOr<StatementPtr> SqliteConnection::PrepareTrusted(std::string_view s
 }
 
 absl::Status SqliteConnection::ExecuteScript(std::string_view script) {
+  VOUCH_RETURN_IF_ERROR(MayUse("execute"));
+  const OneUserScope use(user_);
   VOUCH_RETURN_IF_ERROR(CheckText(script));
   const std::string text(script);
   std::string_view rest = text;
@@ -324,6 +391,11 @@ bool SqliteConnection::HasDeferredViolations() const {
 }
 
 absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
+  stopped_by_ = StopReason::kNone;
+  if (note_.stopped() && !statement.trusted()) {
+    EndStoppedRead();
+    return Stopped(StopReason::kStopped, "execute", statement.sql());
+  }
   if (has_transaction_ && !in_transaction()) {
     return absl::AbortedError(
         "execute: the transaction was ended by an earlier error; nothing of it is stored");
@@ -334,10 +406,17 @@ absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
                      "for \"",
                      ShortSql(statement.sql()), "\""));
   }
-  if (deadline_.has_value() && !statement.trusted() && Clock::now() >= *deadline_) {
+  if (statement.trusted()) return absl::OkStatus();
+  if (stop_.stop_requested()) {
+    return absl::CancelledError(
+        absl::StrCat("execute: cancelled before \"", ShortSql(statement.sql()), "\""));
+  }
+  if (deadline_.has_value() && Clock::now() >= *deadline_) {
     return absl::DeadlineExceededError(
         absl::StrCat("execute: the deadline passed before \"", ShortSql(statement.sql()), "\""));
   }
+  // What begins to write; within a transaction its beginning has been asked.
+  if (!statement.read_only() && !in_transaction()) return FileIsInPlace();
   return absl::OkStatus();
 }
 
@@ -355,13 +434,46 @@ absl::Status SqliteConnection::Failed(int code, std::string_view operation, std:
                                                                    "; in \"", ShortSql(sql), "\"")),
                           code);
   }
-  if ((code & 0xFF) == SQLITE_INTERRUPT && std::exchange(deadline_hit_, false)) {
-    return WithNativeCode(
-        absl::DeadlineExceededError(absl::StrCat(
-            std::string(operation), ": stopped at its deadline: \"", ShortSql(sql), "\"")),
-        code);
+  const StopReason stopped = std::exchange(stopped_by_, StopReason::kNone);
+  const int family = code & 0xFF;
+  if (stopped == StopReason::kNone || (family != SQLITE_INTERRUPT && family != SQLITE_BUSY)) {
+    return status;
   }
-  return status;
+  if (stopped == StopReason::kStopped) EndStoppedRead();
+  return WithNativeCode(Stopped(stopped, operation, sql), code);
+}
+
+SqliteConnection::StopReason SqliteConnection::WhyStop(TimePoint now) const {
+  if (note_.stopped()) return StopReason::kStopped;
+  if (stop_.stop_requested()) return StopReason::kCancelled;
+  if (deadline_.has_value() && now >= *deadline_) return StopReason::kDeadline;
+  return StopReason::kNone;
+}
+
+absl::Status SqliteConnection::Stopped(StopReason reason, std::string_view operation,
+                                       std::string_view sql) {
+  const std::string where = absl::StrCat(": \"", ShortSql(sql), "\"");
+  switch (reason) {
+    case StopReason::kDeadline:
+      return absl::DeadlineExceededError(
+          absl::StrCat(std::string(operation), ": stopped at its deadline", where));
+    case StopReason::kCancelled:
+      return absl::CancelledError(absl::StrCat(std::string(operation), ": cancelled", where));
+    default:
+      return absl::AbortedError(
+          absl::StrCat(std::string(operation),
+                       ": this read was stopped, for it has kept the write-ahead log from being "
+                       "moved for too long; give the lease back and read again",
+                       where));
+  }
+}
+
+// What is read next would be another state, so has_transaction_ stays: see MayStep().
+void SqliteConnection::EndStoppedRead() {
+  if (!in_transaction()) return;
+  const TrustScope trust(*this, true);
+  (void)sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+  note_.SetSnapshot(false);
 }
 
 // ---- Transactions ---------------------------------------------------------------------------
@@ -372,6 +484,7 @@ absl::Status SqliteConnection::Control(std::string_view sql, std::string_view op
 }
 
 absl::Status SqliteConnection::Begin(TransactionMode mode) {
+  VOUCH_RETURN_IF_ERROR(MayUse("begin"));
   if (has_transaction_) {
     return absl::FailedPreconditionError("begin: this connection is in a transaction already");
   }
@@ -379,12 +492,15 @@ absl::Status SqliteConnection::Begin(TransactionMode mode) {
     // SQLite would begin one for reading instead.
     return absl::PermissionDeniedError("begin: this connection is for reading: use the writer");
   }
-  if (deadline_.has_value() && Clock::now() >= *deadline_) {
-    return absl::DeadlineExceededError("begin: the deadline has passed");
+  const std::string_view sql = mode == TransactionMode::kWrite ? "BEGIN IMMEDIATE" : "BEGIN";
+  const bool may_stop = deadline_.has_value() || stop_.stop_possible() || note_.stopped();
+  if (const StopReason why = may_stop ? WhyStop(Clock::now()) : StopReason::kNone;
+      why != StopReason::kNone) {
+    return Stopped(why, "begin", sql);
   }
-  VOUCH_RETURN_IF_ERROR(
-      Control(mode == TransactionMode::kWrite ? "BEGIN IMMEDIATE" : "BEGIN", "begin"));
+  VOUCH_RETURN_IF_ERROR(Control(sql, "begin"));
   has_transaction_ = true;
+  note_.SetSnapshot(true);
   // SQLite would let a deferred transaction become a writing one, and fail it when it is too late.
   // A connection opened for reading is safe from that by itself.
   reads_only_ = mode == TransactionMode::kRead && MayWrite();
@@ -392,6 +508,7 @@ absl::Status SqliteConnection::Begin(TransactionMode mode) {
 }
 
 absl::Status SqliteConnection::Commit() {
+  VOUCH_RETURN_IF_ERROR(MayUse("commit"));
   // After a failure the guard lives on, and until it is gone nothing may be autocommitted.
   if (!in_transaction()) {
     return absl::AbortedError("commit: the transaction was ended by an earlier error");
@@ -400,17 +517,20 @@ absl::Status SqliteConnection::Commit() {
   absl::Status status = Control("COMMIT", "commit");
   committing_ = false;
   if (status.ok()) has_transaction_ = reads_only_ = false;
-  if (!status.ok() && !in_transaction() &&
-      (NativeCode(status).value_or(0) & 0xFF) == SQLITE_IOERR) {
-    // SQLite has given the transaction up, yet its frames may be in the log and survive a crash.
-    absl::Status unknown(absl::StatusCode::kUnknown, std::string(status.message()));
-    return WithNativeCode(unknown, NativeCode(status).value_or(0));
-  }
-  return status;
+  if (status.ok() || in_transaction()) return status;
+  // SQLite has given the transaction up, yet its frames may be in the log and survive a crash: it
+  // writes and syncs them before it needs memory for their index; and where the disk is full for
+  // the last of them, an older log's bytes can lie that happen to be the same page.
+  const int code = NativeCode(status).value_or(0);
+  const int family = code & 0xFF;
+  if (family != SQLITE_IOERR && family != SQLITE_NOMEM && family != SQLITE_FULL) return status;
+  return WithNativeCode(absl::UnknownError(status.message()), code);
 }
 
 absl::Status SqliteConnection::Rollback() {
+  VOUCH_RETURN_IF_ERROR(MayUse("rollback"));
   has_transaction_ = reads_only_ = false;
+  note_.SetSnapshot(false);
   if (!in_transaction()) return absl::OkStatus();
   if (sink_ != nullptr) sink_->OnUndone();
   return Control("ROLLBACK", "rollback");
@@ -428,6 +548,7 @@ absl::Status SqliteConnection::ReleaseSavepoint(int depth) {
 }
 
 absl::Status SqliteConnection::RollbackSavepoint(int depth) {
+  VOUCH_RETURN_IF_ERROR(MayUse("rollback savepoint"));
   if (!in_transaction()) return absl::OkStatus();  // Gone with its transaction.
   if (sink_ != nullptr) sink_->OnUndone();
   VOUCH_RETURN_IF_ERROR(
@@ -436,8 +557,10 @@ absl::Status SqliteConnection::RollbackSavepoint(int depth) {
 }
 
 bool SqliteConnection::MakeReusable() {
+  if (forked()) return false;
   sink_ = nullptr;
   deadline_.reset();
+  stop_ = {};
   storage_internal::BlobHandle::OrphanAll(blobs_);
   cache_.Orphan();
   trusted_cache_.Orphan();
@@ -448,15 +571,19 @@ bool SqliteConnection::MakeReusable() {
 // ---- Checkpoint -----------------------------------------------------------------------------
 
 absl::StatusOr<SqliteConnection::CheckpointResult> SqliteConnection::Checkpoint(
-    absl::Duration patience) {
+    absl::Duration patience, CheckpointMode mode) {
+  VOUCH_RETURN_IF_ERROR(MayUse("checkpoint"));
+  const OneUserScope use(user_);
   assert(!in_transaction());
-  // FULL takes the write lock first. When another process holds it past our patience SQLite would
-  // go on without it, beside that process's write; OnBusy() interrupts the checkpoint instead.
+  // Both modes take the write lock first. When another process holds it past our patience SQLite
+  // would go on without it, beside that process's write; OnBusy() interrupts the checkpoint instead.
   checkpointing_ = true;
   busy_until_ = Clock::now() + ToChrono(patience);
   CheckpointResult result;
-  const int code = sqlite3_wal_checkpoint_v2(db_, "main", SQLITE_CHECKPOINT_FULL, &result.log_pages,
-                                             &result.moved_pages);
+  const int code = sqlite3_wal_checkpoint_v2(
+      db_, "main",
+      mode == CheckpointMode::kFull ? SQLITE_CHECKPOINT_FULL : SQLITE_CHECKPOINT_RESTART,
+      &result.log_pages, &result.moved_pages);
   checkpointing_ = false;
   if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_INTERRUPT) return result;
   if (code != SQLITE_OK) return SqliteError(db_, code, "checkpoint");
@@ -470,28 +597,27 @@ absl::StatusOr<SqliteConnection::CheckpointResult> SqliteConnection::Checkpoint(
 int SqliteConnection::OnBusy(void* self, int count) {
   auto& connection = *static_cast<SqliteConnection*>(self);
   const Clock::time_point now = Clock::now();
+  const bool bounded = !connection.checkpointing_ && !connection.committing_;
   if (count == 0 && !connection.checkpointing_) {
     connection.busy_until_ = now + ToChrono(connection.options_.busy_timeout);
-    if (connection.deadline_.has_value() && !connection.committing_) {
-      connection.busy_until_ = std::min(connection.busy_until_, *connection.deadline_);
-    }
   }
-  if (now >= connection.busy_until_) {
+  connection.stopped_by_ = bounded ? connection.WhyStop(now) : StopReason::kNone;
+  if (connection.stopped_by_ != StopReason::kNone || now >= connection.busy_until_) {
     if (connection.checkpointing_) sqlite3_interrupt(connection.db_);
     return 0;
   }
-  // Short and constant: a late comer must not poll faster than one who has waited long.
-  std::this_thread::sleep_for(
-      std::min<Clock::duration>(std::chrono::microseconds(500), connection.busy_until_ - now));
+  Clock::time_point until = std::min(now + kBusyPoll, connection.busy_until_);
+  if (bounded && connection.deadline_.has_value()) until = std::min(until, *connection.deadline_);
+  std::this_thread::sleep_until(until);
   return 1;
 }
 
 int SqliteConnection::OnProgress(void* self) {
   auto& connection = *static_cast<SqliteConnection*>(self);
-  if (connection.trusted_ || !connection.deadline_.has_value()) return 0;
-  if (Clock::now() < *connection.deadline_) return 0;
-  connection.deadline_hit_ = true;
-  return 1;
+  if (connection.trusted_) return 0;
+  const bool timed = connection.deadline_.has_value();
+  connection.stopped_by_ = connection.WhyStop(timed ? Clock::now() : TimePoint());
+  return connection.stopped_by_ == StopReason::kNone ? 0 : 1;
 }
 
 int SqliteConnection::OnAuthorize(void* self, int action, const char* first, const char* second,

@@ -1,6 +1,7 @@
 #include "storage/sqlite/database.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,18 +10,35 @@
 namespace vouch::storage {
 namespace {
 
+using TimePoint = SqliteConnection::TimePoint;
+
 bool IsReadOnly(Access access) {
   return access == Access::kReadOnly || access == Access::kImmutable;
+}
+
+// On the clock that deadlines are kept on.
+std::optional<TimePoint> SteadyTime(absl::Time time) {
+  const absl::Duration left = time - absl::Now();
+  if (left >= absl::Hours(24 * 365)) return std::nullopt;
+  return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(left);
+}
+
+bool HasMore(const pool::AcquireOptions& options) {
+  return options.deadline != absl::InfiniteFuture() || options.stop.stop_possible();
+}
+
+// What covers a lease after the wait for it.
+void SetLimits(SqliteConnection& connection, const pool::AcquireOptions& options) {
+  if (!HasMore(options)) return;
+  connection.SetDeadline(SteadyTime(options.deadline));
+  connection.SetStop(options.stop);
 }
 
 }  // namespace
 
 absl::Status DatabaseOptions::Validate() const {
   if (path.empty()) return absl::InvalidArgumentError("database: path is empty");
-  if (governor.checkpoint_pages < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("database: governor.checkpoint_pages is ",
-                                                   governor.checkpoint_pages, ", less than 1"));
-  }
+  VOUCH_RETURN_IF_ERROR(governor.Validate());
   if (busy_timeout < absl::ZeroDuration()) {
     return absl::InvalidArgumentError(
         absl::StrCat("database: busy_timeout is ", absl::FormatDuration(busy_timeout)));
@@ -40,6 +58,11 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
   return database;
 }
 
+Database::~Database() {
+  // A writer that is still out may want to close the door of readers that are gone.
+  governor_.Detach();
+}
+
 absl::Status Database::OpenPools() {
   // The writer first: it makes the file, and keeps a database in memory alive.
   if (!IsReadOnly(options_.access)) {
@@ -53,29 +76,52 @@ absl::Status Database::OpenPools() {
                                                    return SqliteConnection::Open(ConnectionOptions(
                                                        options_.access, options_.writer_policy));
                                                  }));
+    VOUCH_ASSIGN_OR_RETURN(auto writer, writer_->Acquire());
+    VOUCH_ASSIGN_OR_RETURN(const int page_size, writer->QueryValue<int>("PRAGMA page_size"));
+    governor_.SetPageSize(page_size);
   }
+  VOUCH_RETURN_IF_ERROR(OpenReaders());
+  governor_.Attach(readers_.get());
+  return absl::OkStatus();
+}
+
+absl::Status Database::OpenReaders() {
+  Pool::Hooks hooks;
+  hooks.after_open = [this](SqliteConnection& reader) {
+    governor_.Watch(reader);
+    return absl::OkStatus();
+  };
+  hooks.before_close = [this](SqliteConnection& reader, pool::CloseReason) {
+    governor_.Forget(reader);
+  };
   const bool keeps_time = !in_memory();
   VOUCH_ASSIGN_OR_RETURN(
       readers_,
-      Pool::Create({.name = "readers",
-                    .min = options_.min_readers,
-                    .max = options_.max_readers,
-                    .acquire_timeout = options_.acquire_timeout,
-                    .idle_timeout = keeps_time ? options_.idle_timeout : absl::InfiniteDuration(),
-                    .max_lifetime = keeps_time ? absl::Hours(1) : absl::InfiniteDuration()},
-                   [this] {
-                     return SqliteConnection::Open(
-                         ConnectionOptions(ReaderAccess(), Policy::kReader));
-                   }));
+      Pool::Create(
+          {.name = "readers",
+           .min = options_.min_readers,
+           .max = options_.max_readers,
+           .acquire_timeout = options_.acquire_timeout,
+           .idle_timeout = keeps_time ? options_.idle_timeout : absl::InfiniteDuration(),
+           .max_lifetime = keeps_time ? absl::Hours(1) : absl::InfiniteDuration()},
+          [this] {
+            return SqliteConnection::Open(ConnectionOptions(ReaderAccess(), Policy::kReader));
+          },
+          std::move(hooks)));
   return absl::OkStatus();
 }
 
 SqliteOptions Database::ConnectionOptions(Access access, Policy policy) const {
+  Profile profile = options_.profile;
+  profile.journal_size_limit_bytes =
+      std::min(profile.journal_size_limit_bytes, options_.governor.log_budget_bytes);
   return {.path = options_.path,
           .access = access,
-          .profile = options_.profile,
+          .profile = profile,
           .policy = policy,
           .is_protected = options_.is_protected,
+          .trusted = options_.trusted,
+          .application_id = options_.application_id,
           .busy_timeout = options_.busy_timeout,
           .functions = options_.functions,
           .collations = options_.collations,
@@ -87,8 +133,19 @@ absl::StatusOr<ReadLease> Database::Read(pool::CallSite site) {
 }
 
 absl::StatusOr<ReadLease> Database::Read(absl::Duration timeout, pool::CallSite site) {
-  VOUCH_ASSIGN_OR_RETURN(auto lease, readers_->Acquire(timeout, site));
-  return ReadLease(std::move(lease));
+  return Lend(readers_->Acquire(timeout, site), {}, site);
+}
+
+absl::StatusOr<ReadLease> Database::Read(const pool::AcquireOptions& options, pool::CallSite site) {
+  return Lend(readers_->Acquire(options, site), options, site);
+}
+
+absl::StatusOr<ReadLease> Database::Lend(absl::StatusOr<pool::Lease<SqliteConnection>> lease,
+                                         const pool::AcquireOptions& options, pool::CallSite site) {
+  if (!lease.ok()) return lease.status();
+  (*lease)->note().Begin(site, options.label);
+  SetLimits(**lease, options);
+  return ReadLease(*std::move(lease));
 }
 
 absl::StatusOr<WriteLease> Database::Write(pool::CallSite site) {
@@ -96,12 +153,34 @@ absl::StatusOr<WriteLease> Database::Write(pool::CallSite site) {
 }
 
 absl::StatusOr<WriteLease> Database::Write(absl::Duration timeout, pool::CallSite site) {
+  return Write(pool::AcquireOptions{.timeout = timeout}, site);
+}
+
+absl::StatusOr<WriteLease> Database::Write(const pool::AcquireOptions& options,
+                                           pool::CallSite site) {
   if (writer_ == nullptr) {
     return absl::PermissionDeniedError(
         absl::StrCat("write: ", options_.path, " was opened for reading only"));
   }
-  VOUCH_ASSIGN_OR_RETURN(auto lease, writer_->Acquire(timeout, site));
-  return WriteLease(std::move(lease), governor_);
+  const absl::Duration timeout = options.timeout.value_or(options_.acquire_timeout);
+  // The clock is read only when the wait is likely to be followed by another.
+  std::optional<TimePoint> until;
+  if (governor_.Presses()) until = SteadyTime(std::min(options.deadline, absl::Now() + timeout));
+  if (!HasMore(options) && options.label == nullptr && !options.transferable) {
+    return Admit(writer_->Acquire(timeout, site), options, until);
+  }
+  return Admit(writer_->Acquire(options, site), options, until);
+}
+
+absl::StatusOr<WriteLease> Database::Admit(absl::StatusOr<pool::Lease<SqliteConnection>> lease,
+                                           const pool::AcquireOptions& options,
+                                           std::optional<TimePoint> until) {
+  if (!lease.ok()) return lease.status();
+  WriteLease writer(*std::move(lease));
+  VOUCH_RETURN_IF_ERROR(governor_.Admit(*writer, until.value_or(TimePoint::max()), options.stop));
+  SetLimits(*writer, options);
+  writer.governor_ = &governor_;
+  return writer;
 }
 
 absl::StatusOr<std::unique_ptr<SqliteConnection>> Database::OpenUnrestricted() {
@@ -134,7 +213,9 @@ DatabaseStats Database::stats() const {
 absl::Status ReadLease::BeginSnapshot() { return lease_->BeginSnapshot(); }
 
 ReadLease::~ReadLease() {
-  if (lease_ && !lease_->MakeReusable()) lease_.MarkBroken();
+  if (!lease_) return;
+  if (!lease_->MakeReusable()) lease_.MarkBroken();
+  lease_->note().End();
 }
 
 WriteLease::~WriteLease() {
@@ -143,7 +224,7 @@ WriteLease::~WriteLease() {
     lease_.MarkBroken();
     return;
   }
-  governor_->AfterWrite(*lease_);
+  if (governor_ != nullptr) governor_->AfterWrite(*lease_);
 }
 
 }  // namespace vouch::storage

@@ -15,18 +15,38 @@
 // connection instead of polling a lock, and a read lease cannot write, so that no transaction
 // ever has to upgrade from reading to writing and fail for it.
 //
+// One deadline and one stop token cover a lease: the wait for it, and what is done with it.
+//
+//   database->Write({.deadline = absl::Now() + absl::Milliseconds(250), .stop = token});
+//
+// Once the deadline has passed or the token is requested, a wait for a lock ends, a statement that
+// is running is stopped, and the next one is refused. COMMIT is not: it is waited for, and its
+// result told even if late. SQLite ends a transaction with a write that was stopped, not with a
+// read; either way nothing that follows in it is committed by itself (storage/connection.h).
+//
+// A database in memory has no log and no snapshots: a reader in a transaction keeps the writer out,
+// and the writer readers, for as long as the busy timeout; then they get kUnavailable. Give read
+// leases back before writing.
+//
+// A database opened for reading only that has a log makes the files -wal and -shm beside it, and
+// cannot remove them: when it is the last to close they stay behind, and the next writer uses them.
+//
 // Thread safety: any thread. A lease is used by one thread at a time.
 // Ownership: the Database must outlive its leases; ~Database waits for them.
 // Errors: Open as SqliteConnection::Open. Read and Write: kDeadlineExceeded with the pool's state
-//   when none came free in time; kFailedPrecondition after Close.
+//   when none came free in time; kCancelled by the stop token; kFailedPrecondition after Close.
+//   Write: kResourceExhausted when the log cannot be kept within bounds (storage/sqlite/governor.h).
 // Cost: leases are taken and given back without a lock when one is free. Giving back the writer
-//   may run a checkpoint (storage/sqlite/governor.h).
+//   may run a checkpoint (storage/sqlite/governor.h), during which new readers may have to wait for
+//   GovernorOptions::patience, and Read() without a timeout then finds none.
 
 #ifndef VOUCH_STORAGE_SQLITE_DATABASE_H_
 #define VOUCH_STORAGE_SQLITE_DATABASE_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,6 +55,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "pool/acquire_options.h"
+#include "pool/call_site.h"
 #include "pool/pool.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/governor.h"
@@ -49,6 +71,10 @@ struct DatabaseOptions {
   // What user SQL may do on the writer, and which tables Policy::kUnit keeps from it.
   Policy writer_policy = Policy::kWriter;
   std::function<bool(std::string_view)> is_protected = {};
+  // As in SqliteOptions: false for a file that somebody else made, and for reading only; whose file
+  // it is.
+  bool trusted = true;
+  std::int32_t application_id = 0;
   int min_readers = 1;
   int max_readers = 8;
   absl::Duration acquire_timeout = absl::Seconds(30);
@@ -97,11 +123,10 @@ class [[nodiscard]] WriteLease {
 
  private:
   friend class Database;
-  WriteLease(pool::Lease<SqliteConnection> lease, Governor& governor)
-      : lease_(std::move(lease)), governor_(&governor) {}
+  explicit WriteLease(pool::Lease<SqliteConnection> lease) : lease_(std::move(lease)) {}
 
   pool::Lease<SqliteConnection> lease_;
-  Governor* governor_;
+  Governor* governor_ = nullptr;  // Null until the write is admitted.
 };
 
 struct DatabaseStats {
@@ -115,16 +140,21 @@ struct DatabaseStats {
 class Database {
  public:
   static absl::StatusOr<std::unique_ptr<Database>> Open(DatabaseOptions options);
-  ~Database() = default;
+  ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  // Waits up to the options' acquire timeout, or up to `timeout`.
+  // Waits up to the options' acquire timeout, or up to `timeout`. Of AcquireOptions `timeout` is
+  // about that wait only; `deadline` and `stop` are about everything until the lease is given back.
   absl::StatusOr<ReadLease> Read(pool::CallSite site = pool::CallSite::Current());
   absl::StatusOr<ReadLease> Read(absl::Duration timeout,
                                  pool::CallSite site = pool::CallSite::Current());
+  absl::StatusOr<ReadLease> Read(const pool::AcquireOptions& options,
+                                 pool::CallSite site = pool::CallSite::Current());
   absl::StatusOr<WriteLease> Write(pool::CallSite site = pool::CallSite::Current());
   absl::StatusOr<WriteLease> Write(absl::Duration timeout,
+                                   pool::CallSite site = pool::CallSite::Current());
+  absl::StatusOr<WriteLease> Write(const pool::AcquireOptions& options,
                                    pool::CallSite site = pool::CallSite::Current());
 
   // A connection of the caller's own with all rights, for migrations and maintenance. It counts
@@ -149,6 +179,12 @@ class Database {
   explicit Database(DatabaseOptions options);
 
   absl::Status OpenPools();
+  absl::Status OpenReaders();
+  absl::StatusOr<ReadLease> Lend(absl::StatusOr<pool::Lease<SqliteConnection>> lease,
+                                 const pool::AcquireOptions& options, pool::CallSite site);
+  absl::StatusOr<WriteLease> Admit(absl::StatusOr<pool::Lease<SqliteConnection>> lease,
+                                   const pool::AcquireOptions& options,
+                                   std::optional<SqliteConnection::TimePoint> until);
   SqliteOptions ConnectionOptions(Access access, Policy policy) const;
   Access ReaderAccess() const {
     return options_.access == Access::kImmutable ? Access::kImmutable : Access::kReadOnly;

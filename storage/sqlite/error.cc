@@ -38,6 +38,14 @@ absl::StatusCode CodeForSqlite(int extended_code) {
       return absl::StatusCode::kDataLoss;
     case SQLITE_IOERR_NOMEM:
       return absl::StatusCode::kResourceExhausted;
+    // Not this connection's rights: somebody who may write has to recover the file first, or it has
+    // been moved away.
+    case SQLITE_READONLY_RECOVERY:
+    case SQLITE_READONLY_ROLLBACK:
+    case SQLITE_READONLY_CANTINIT:
+    case SQLITE_READONLY_CANTLOCK:
+    case SQLITE_READONLY_DBMOVED:
+      return absl::StatusCode::kFailedPrecondition;
     default:
       break;
   }

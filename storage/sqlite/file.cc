@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -15,6 +16,9 @@
 
 namespace vouch::storage {
 namespace {
+
+// SQLite's names end at 512 bytes, and it wants room for "-journal".
+constexpr std::size_t kMaxPathBytes = 504;
 
 using storage_internal::SystemError;
 
@@ -54,6 +58,10 @@ absl::StatusOr<DatabaseFile> PrepareDatabaseFile(const std::string& path, bool c
   const std::string operation = absl::StrCat("open ", path);
   DatabaseFile file;
   VOUCH_ASSIGN_OR_RETURN(file.path, ResolveDatabasePath(path));
+  if (file.path.size() > kMaxPathBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("open: a path of ", file.path.size(), " bytes, more than ", kMaxPathBytes));
+  }
   struct stat info;
   if (::lstat(file.path.c_str(), &info) != 0) {
     if (errno != ENOENT || !create) return SystemError(errno, operation);
@@ -78,6 +86,12 @@ absl::StatusOr<DatabaseFile> PrepareDatabaseFile(const std::string& path, bool c
   }
   file.empty = info.st_size == 0;
   return file;
+}
+
+absl::Status CheckFolderMayBeWritten(const std::string& path) {
+  const std::string folder = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
+  if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return absl::OkStatus();
+  return SystemError(errno, absl::StrCat("open ", path, ": making files in ", folder));
 }
 
 std::string ImmutableUri(std::string_view path) {

@@ -7,6 +7,7 @@
 // Thread safety: any thread.
 // Errors: kNotFound: no such file or folder. kFailedPrecondition: a folder, a symbolic link, or a
 //   folder in which others may replace the file. kPermissionDenied: the file's mode.
+//   kInvalidArgument: an empty name, one with a NUL byte, or one longer than SQLite takes.
 
 #ifndef VOUCH_STORAGE_SQLITE_FILE_H_
 #define VOUCH_STORAGE_SQLITE_FILE_H_
@@ -30,6 +31,10 @@ absl::StatusOr<std::string> ResolveDatabasePath(const std::string& path);
 
 // Checks `path`, and with `create` makes the file (mode 0600) when it is not there.
 absl::StatusOr<DatabaseFile> PrepareDatabaseFile(const std::string& path, bool create);
+
+// For a file that is to be written: SQLite makes its log beside it. kPermissionDenied: this process
+// may not make files in the folder of `path`.
+absl::Status CheckFolderMayBeWritten(const std::string& path);
 
 // `path` as a URI that opens the file as immutable.
 std::string ImmutableUri(std::string_view path);

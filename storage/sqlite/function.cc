@@ -94,7 +94,9 @@ struct SqlRoutines::Function {
     try {
       self.arguments.clear();
       for (int i = 0; i < count; ++i) {
-        self.arguments.push_back(storage_internal::ViewOf(values[i]));
+        const std::optional<ValueView> argument = storage_internal::ViewOf(values[i]);
+        if (!argument.has_value()) return sqlite3_result_error_nomem(context);
+        self.arguments.push_back(*argument);
       }
       const absl::StatusOr<Value> result = self.function.call(self.arguments);
       if (result.ok()) return storage_internal::SetResult(context, result->view());

@@ -18,11 +18,11 @@ constexpr std::array<std::string_view, 17> kTellingPragmas = {
     "table_list",       "table_xinfo"};
 
 // PRAGMAs that tell a setting when they have no argument, and change it when they have one.
-constexpr std::array<std::string_view, 17> kSettingPragmas = {
-    "application_id", "auto_vacuum",       "busy_timeout", "cache_size",   "encoding",
-    "foreign_keys",   "freelist_count",    "journal_mode", "locking_mode", "max_page_count",
-    "mmap_size",      "page_count",        "page_size",    "synchronous",  "temp_store",
-    "user_version",   "wal_autocheckpoint"};
+constexpr std::array<std::string_view, 18> kSettingPragmas = {
+    "application_id", "auto_vacuum",    "busy_timeout",      "cache_size",         "encoding",
+    "foreign_keys",   "freelist_count", "journal_mode",      "journal_size_limit", "locking_mode",
+    "max_page_count", "mmap_size",      "page_count",        "page_size",          "synchronous",
+    "temp_store",     "user_version",   "wal_autocheckpoint"};
 
 template <typename Names>
 bool Contains(const Names& names, std::string_view name) {

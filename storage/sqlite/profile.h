@@ -5,8 +5,15 @@
 //
 // SQLite keeps most settings per connection and ignores or refuses some of them inside a
 // transaction, so they are set outside one on every connection, and a setting that did not take is
-// an error. Two exceptions: auto_vacuum of a file that has tables already (only a full VACUUM
-// changes it), and journal mode and memory mapping of an in-memory database, which has neither.
+// an error. The exceptions: auto_vacuum of a file that has tables already (only a full VACUUM
+// changes it, see storage/sqlite/auto_vacuum.h); journal mode and memory mapping of an in-memory
+// database, which has neither; and the journal mode as a connection for reading finds it, for it
+// belongs to the file.
+//
+// With a rollback journal (JournalMode::kDelete) choose Synchronous::kExtra: a commit is the
+// removal of the journal, and kFull does not sync the folder after it, so that a power loss can
+// bring the journal back and undo a commit that was reported. The write-ahead log has no such gap
+// at kFull.
 //
 // Thread safety: a value.
 
@@ -36,9 +43,17 @@ struct Profile {
   TempStore temp_store = TempStore::kMemory;
   std::int64_t mmap_size_bytes = 268'435'456;
   AutoVacuum auto_vacuum = AutoVacuum::kIncremental;
+  // A log file that has become larger is cut to this when it is begun anew. Negative: never.
+  std::int64_t journal_size_limit_bytes = 67'108'864;
 
   // Write-ahead log, full durability, 64 MB cache, 256 MB mapped: for services. The default.
   static Profile Balanced() { return {}; }
+  // Write-ahead log, foreign keys, and Synchronous::kNormal (a power loss may undo last commits);
+  // otherwise as SQLite is: 2 MB cache, nothing mapped. For small tools.
+  static Profile Minimal();
+  // As SQLite is unasked, rollback journal and all, except that foreign keys are enforced. For
+  // files shared with programs that do not expect a write-ahead log.
+  static Profile SqliteDefault();
 };
 
 // Sets `profile` on `db` and reads it back. `created`: the file is new and empty, so that

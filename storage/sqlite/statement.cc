@@ -31,10 +31,14 @@ SqliteStatement::SqliteStatement(SqliteConnection& connection, sqlite3_stmt* han
       trusted_(trusted),
       read_only_(sqlite3_stmt_readonly(handle) != 0) {}
 
-SqliteStatement::~SqliteStatement() { sqlite3_finalize(handle_); }
+SqliteStatement::~SqliteStatement() {
+  if (connection_ != nullptr) Orphan();
+}
 
 absl::StatusOr<bool> SqliteStatement::Step() {
   if (connection_ == nullptr) return Orphaned("execute", sql_);
+  VOUCH_RETURN_IF_ERROR(connection_->MayUse("execute"));
+  const storage_internal::OneUserScope use(connection_->user_);
   VOUCH_RETURN_IF_ERROR(connection_->MayStep(*this));
   const SqliteConnection::TrustScope trust(*connection_, trusted_);
   connection_->routines_.BeginRun();
@@ -53,7 +57,9 @@ absl::StatusOr<bool> SqliteStatement::Step() {
   return status;
 }
 
-void SqliteStatement::Reset() { sqlite3_reset(handle_); }
+void SqliteStatement::Reset() {
+  if (connection_ != nullptr && !connection_->forked()) sqlite3_reset(handle_);
+}
 
 int SqliteStatement::column_count() const { return sqlite3_column_count(handle_); }
 
@@ -71,12 +77,16 @@ ValueView SqliteStatement::column(int column) const {
     case SQLITE_FLOAT:
       return ValueView::Real(sqlite3_column_double(handle_, column));
     case SQLITE_TEXT: {
-      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(handle_, column));
+      // As a blob: as text it would have to end with a NUL byte, and without memory for that SQLite
+      // would say that it is empty.
+      const auto* text = static_cast<const char*>(sqlite3_column_blob(handle_, column));
+      if (text == nullptr) return ValueView::Text("");
       return ValueView::Text(
           {text, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))});
     }
     case SQLITE_BLOB: {
       const auto* blob = static_cast<const char*>(sqlite3_column_blob(handle_, column));
+      if (blob == nullptr) return ValueView::Blob({});
       return ValueView::Blob(
           {blob, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))});
     }
@@ -87,6 +97,7 @@ ValueView SqliteStatement::column(int column) const {
 
 absl::Status SqliteStatement::BindView(int index, ValueView value, Lifetime lifetime) {
   if (handle_ == nullptr) return Orphaned("bind", sql_);
+  VOUCH_RETURN_IF_ERROR(connection_->MayUse("bind"));
   // Binding to a statement that has begun is refused by SQLite; a fresh start is what is meant.
   if (sqlite3_stmt_busy(handle_)) sqlite3_reset(handle_);
   const auto destructor = lifetime == Lifetime::kBorrowed ? SQLITE_STATIC : SQLITE_TRANSIENT;
@@ -136,7 +147,9 @@ void SqliteStatement::Return() {
 }
 
 void SqliteStatement::Orphan() {
-  sqlite3_finalize(std::exchange(handle_, nullptr));
+  // In a forked child it is the parent's, and leaked.
+  if (!connection_->forked()) sqlite3_finalize(handle_);
+  handle_ = nullptr;
   connection_ = nullptr;
 }
 

@@ -8,44 +8,13 @@
 #include <thread>
 #include <vector>
 
+#include "tests/pool/stress.h"
 #include "tests/pool/widget.h"
 #include "tests/support/random.h"
 #include "tests/support/status_matchers.h"
 
 namespace vouch::pool {
 namespace {
-
-// Holds the widget for a moment and checks that nobody else does.
-void Use(Widget& widget, test::Random& random) {
-  EXPECT_EQ(++widget.holders, 1);
-  ++widget.uses;
-  if (random.OneIn(4)) std::this_thread::yield();
-  if (random.OneIn(64)) std::this_thread::sleep_for(std::chrono::microseconds(100));
-  EXPECT_EQ(--widget.holders, 0);
-}
-
-template <typename Body>
-void InThreads(int count, test::Random& random, const Body& body) {
-  std::vector<std::thread> threads;
-  for (int t = 0; t < count; ++t) {
-    threads.emplace_back([&body, seed = random.Next()] {
-      test::Random mine(seed);
-      body(mine);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-}
-
-// All places are there: all can be taken at once, and no more.
-void ExpectComplete(Pool<Widget>& pool) {
-  std::vector<Lease<Widget>> leases;
-  for (int i = 0; i < pool.options().max; ++i) {
-    ASSERT_OK_AND_ASSIGN(Lease<Widget> lease, pool.Acquire());
-    leases.push_back(std::move(lease));
-  }
-  EXPECT_FALSE(pool.TryAcquire().ok());
-  EXPECT_EQ(pool.stats().waiting, 0);
-}
 
 TEST(PoolStressTest, EverybodyIsServed) {
   test::Random random;

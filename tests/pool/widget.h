@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "pool/pool.h"
@@ -49,6 +50,7 @@ struct WidgetFactory {
 };
 
 using FakePool = Pool<Widget, FakePlatform>;
+using FakeLease = FakePool::LeaseType;
 
 // Options with nothing on a timer.
 inline PoolOptions Untimed(int min, int max) {
@@ -63,8 +65,10 @@ inline PoolOptions Untimed(int min, int max) {
 }
 
 template <typename AnyPool = Pool<Widget>>
-std::unique_ptr<AnyPool> MakePool(const PoolOptions& options, WidgetFactory* factory) {
-  auto pool = AnyPool::Create(options, [factory] { return (*factory)(); });
+std::unique_ptr<AnyPool> MakePool(const PoolOptions& options, WidgetFactory* factory,
+                                  PoolHooks<Widget> hooks = {}) {
+  auto pool = AnyPool::Create(
+      options, [factory] { return (*factory)(); }, std::move(hooks));
   if (!pool.ok()) std::abort();
   return *std::move(pool);
 }

@@ -292,7 +292,11 @@ TEST_F(TransactionTest, WaitingForALockEndsAtTheDeadline) {
   PlainDatabase other(path_);
   ASSERT_EQ(other.Run("BEGIN IMMEDIATE"), SQLITE_OK);
   patient->SetDeadline(Clock::now() + std::chrono::milliseconds(20));
-  EXPECT_FALSE(Transaction::Begin(*patient, TransactionMode::kWrite).ok());
+  EXPECT_THAT(Transaction::Begin(*patient, TransactionMode::kWrite),
+              StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("stopped at its deadline")));
+  patient->SetDeadline(std::nullopt);
+  ASSERT_EQ(other.Run("ROLLBACK"), SQLITE_OK);
+  EXPECT_OK(Transaction::Begin(*patient, TransactionMode::kWrite));
 }
 
 TEST_F(TransactionTest, TheDeadlineStopsAStatementThatIsRunning) {

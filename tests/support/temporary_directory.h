@@ -15,9 +15,9 @@ namespace vouch::test {
 // It stands below TMPDIR, else /tmp. Its path is absolute and free of symbolic links.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    const auto parent = std::filesystem::canonical(std::filesystem::temp_directory_path());
-    std::string name = (parent / "vouch_test_XXXXXX").string();
+  TemporaryDirectory() : TemporaryDirectory(std::filesystem::temp_directory_path()) {}
+  explicit TemporaryDirectory(const std::filesystem::path& parent) {
+    std::string name = (std::filesystem::canonical(parent) / "vouch_test_XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) {
       throw std::system_error(errno, std::generic_category(), "mkdtemp " + name);
     }
@@ -38,6 +38,14 @@ class TemporaryDirectory {
  private:
   std::filesystem::path path_;
 };
+
+// Where files are kept in memory, for tests that make very many of them; else as above.
+inline std::filesystem::path FastParent() {
+  const std::filesystem::path memory = "/dev/shm";
+  std::error_code ignored;
+  return std::filesystem::is_directory(memory, ignored) ? memory
+                                                        : std::filesystem::temp_directory_path();
+}
 
 }  // namespace vouch::test
 

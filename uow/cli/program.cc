@@ -9,6 +9,7 @@
 #include "storage/sqlite/profile.h"
 #include "uow/cli/audit_command.h"
 #include "uow/cli/console.h"
+#include "uow/cli/doctor_command.h"
 #include "uow/cli/index_command.h"
 #include "uow/cli/migrate_command.h"
 #include "uow/cli/receipt_command.h"
@@ -17,7 +18,7 @@ namespace vouch::cli {
 namespace {
 
 constexpr char kFooter[] =
-    "Exit codes: 0 done; 1 failed, or an audit found something; 2 wrong usage: arguments, a "
+    "Exit codes: 0 done; 1 failed, or something bad was found; 2 wrong usage: arguments, a "
     "folder\n"
     "or the database's path; 4 the audit cannot verify the ledger's format; 130, 143 interrupted.";
 
@@ -157,6 +158,18 @@ void AddMigrate(CLI::App& app, Arguments& arguments) {
   });
 }
 
+void AddDoctor(CLI::App& app, Arguments& arguments) {
+  CLI::App* verb = app.add_subcommand(
+      "doctor",
+      "Tell which SQLite is linked, which known bugs it has, and what of the database's\n"
+      "settings and files is not as it should be; changes nothing");
+  verb->callback([&arguments] {
+    arguments.command = [](const Settings& settings, Console& console) {
+      return RunDoctor(settings, console);
+    };
+  });
+}
+
 int WrongUsage(const CLI::App& app, const CLI::ParseError& error) {
   // Help and version are "errors" to the parser, with the exit code 0.
   if (error.get_exit_code() == 0) {
@@ -187,6 +200,7 @@ int RunProgram(int argc, const char* const* argv) {
   AddAudit(app, arguments);
   AddReceipt(app, arguments);
   AddMigrate(app, arguments);
+  AddDoctor(app, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -26,8 +26,10 @@ BlobHandle::~BlobHandle() { Close(); }
 void BlobHandle::Close() {
   if (connection_ == nullptr) return;
   std::erase(connection_->blobs_, this);
+  // In a forked child it is the parent's, and leaked.
+  if (!connection_->forked()) sqlite3_blob_close(blob_);
+  blob_ = nullptr;
   connection_ = nullptr;
-  sqlite3_blob_close(std::exchange(blob_, nullptr));
 }
 
 void BlobHandle::OrphanAll(std::vector<BlobHandle*>& handles) {
@@ -107,6 +109,7 @@ absl::Status BlobHandle::MayUse(const char* operation) const {
     return absl::FailedPreconditionError(
         absl::StrCat(operation, ": closed, or its connection was given back: ", name_));
   }
+  VOUCH_RETURN_IF_ERROR(connection_->MayUse(operation));
   if (connection_->has_transaction_ && !connection_->in_transaction()) {
     return absl::AbortedError(
         absl::StrCat(operation, ": the transaction was ended by an earlier error: ", name_));

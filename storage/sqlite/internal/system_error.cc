@@ -28,6 +28,8 @@ absl::Status SystemError(int error, std::string_view operation) {
       return absl::ResourceExhaustedError(message);
     case EIO:
       return absl::UnavailableError(message);
+    case ENAMETOOLONG:
+      return absl::InvalidArgumentError(message);
     default:
       return absl::FailedPreconditionError(message);
   }

@@ -4,22 +4,23 @@
 
 namespace vouch::storage::storage_internal {
 
-ValueView ViewOf(sqlite3_value* value) {
+std::optional<ValueView> ViewOf(sqlite3_value* value) {
   switch (sqlite3_value_type(value)) {
     case SQLITE_INTEGER:
       return ValueView::Integer(sqlite3_value_int64(value));
     case SQLITE_FLOAT:
       return ValueView::Real(sqlite3_value_double(value));
-    case SQLITE_TEXT: {
-      const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(value));
-      return ValueView::Text({text, static_cast<std::size_t>(sqlite3_value_bytes(value))});
-    }
+    case SQLITE_TEXT:
     case SQLITE_BLOB: {
-      const auto* blob = static_cast<const char*>(sqlite3_value_blob(value));
-      return ValueView::Blob({blob, static_cast<std::size_t>(sqlite3_value_bytes(value))});
+      const bool is_text = sqlite3_value_type(value) == SQLITE_TEXT;
+      const auto* data = static_cast<const char*>(sqlite3_value_blob(value));
+      const auto size = static_cast<std::size_t>(sqlite3_value_bytes(value));
+      if (data == nullptr && size > 0) return std::nullopt;
+      const std::string_view bytes = data == nullptr ? "" : std::string_view(data, size);
+      return is_text ? ValueView::Text(bytes) : ValueView::Blob(bytes);
     }
     default:
-      return {};
+      return ValueView();
   }
 }
 

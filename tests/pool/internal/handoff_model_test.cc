@@ -37,12 +37,14 @@ struct Scenario {
   uint32_t slots;
   int threads;
   int rounds;
-  int hurried = 0;     // so many of the threads wait with a deadline
-  bool fast = false;   // take the fast way first, where others may barge in
-  bool close = false;  // another thread closes the pool at some moment
-  uint64_t places = 8;
+  int hurried = 0;        // so many of the threads wait with a deadline
+  bool fast = false;      // take the fast way first, where others may barge in
+  bool close = false;     // another thread closes the pool at some moment
+  uint64_t places = 16;   // at least as many as acquires: who gave up keeps its place for a while
   bool resources = true;  // else every slot is empty all the time
   uint32_t opens = 8;     // permits
+  bool suspend = false;   // another thread suspends and resumes the pool now and then,
+  bool resize = false;    // or gives it other sizes, up to `slots`
 };
 
 // One run: the threads, and what must hold.
@@ -69,7 +71,9 @@ class Runner {
     for (int t = 0; t < scenario_.threads; ++t) {
       model_.Spawn([this, t] { Worker(t); });
     }
-    if (scenario_.close) model_.Spawn([this] { Closer(); });
+    if (scenario_.close || scenario_.suspend || scenario_.resize) {
+      model_.Spawn([this] { Gatekeeper(); });
+    }
     if (!model_.Run()) return "stuck: a wake-up was lost";
     if (!error_.empty()) return error_;
     return CheckEnd();
@@ -111,19 +115,45 @@ class Runner {
         {.start = start, .deadline_ns = number < scenario_.hurried ? kSomeDeadline : kForever});
   }
 
-  void Closer() {
-    for (uint64_t i = model_.random().Uniform<uint64_t>(0, 40); i > 0; --i) model_.Yield();
+  // Changes the gate now and then; leaves it as it was at first, or closed.
+  void Gatekeeper() {
+    const bool changes = scenario_.suspend || scenario_.resize;
+    for (int i = changes ? 4 : 0; i > 0; --i) {
+      YieldUpTo(20);
+      ChangeGate();
+    }
+    YieldUpTo(40);
+    if (scenario_.close) return Close();
+    handoff_.Resize(scenario_.slots);
+    handoff_.Resume();
+  }
+
+  void ChangeGate() {
+    test::Random& random = model_.random();
+    if (scenario_.resize && (!scenario_.suspend || random.OneIn(2))) {
+      return handoff_.Resize(random.Uniform<uint32_t>(1, scenario_.slots));
+    }
+    random.OneIn(2) ? handoff_.Suspend() : handoff_.Resume();
+  }
+
+  void Close() {
     handoff_.Close();
     if (!handoff_.AwaitRetired(kForever)) error_ = "a wait without a deadline timed out";
     handoff_.AwaitVisitors();
   }
 
+  void YieldUpTo(uint64_t most) {
+    for (uint64_t i = model_.random().Uniform<uint64_t>(0, most); i > 0; --i) model_.Yield();
+  }
+
   std::string CheckEnd() {
-    const SlotState expected = scenario_.close       ? SlotState::kRetired
-                               : scenario_.resources ? SlotState::kIdle
-                                                     : SlotState::kEmpty;
     for (uint32_t i = 0; i < scenario_.slots; ++i) {
-      if (handoff_.slots()[i].word.Peek() != expected) return "a slot was lost";
+      const auto& slot = handoff_.slots()[i];
+      if (!scenario_.resize && !scenario_.close && scenario_.resources && !slot.resource) {
+        return "a resource was lost";
+      }
+      const SlotState expected = scenario_.close ? SlotState::kRetired : slot.AvailableState();
+      if (slot.word.Peek() != expected) return "a slot was lost";
     }
     if (handoff_.waiting() != 0) return "somebody is still counted as waiting";
     // Nobody is left in the line, and every place is usable: fill it and empty it.
@@ -163,6 +193,7 @@ void Explore(const Scenario& scenario, int runs) {
 }
 
 constexpr int kRuns = 2500;
+constexpr int kGateRuns = 1000;
 
 // Two slots come back while two wait, and both must be served though neither of them releases:
 // nobody may be left asleep beside an available slot until somebody else happens to release.
@@ -237,6 +268,79 @@ TEST(HandoffModelStressTest, Closing) {
 TEST(HandoffModelStressTest, ClosingWhileSomeGiveUp) {
   Explore({.slots = 1, .threads = 4, .rounds = 2, .hurried = 2, .close = true}, kRuns);
 }
+
+TEST(HandoffModelStressTest, Suspending) {
+  Explore({.slots = 2, .threads = 4, .rounds = 2, .fast = true, .suspend = true}, kGateRuns);
+}
+
+TEST(HandoffModelStressTest, SuspendingWhileSomeGiveUp) {
+  Explore({.slots = 1, .threads = 4, .rounds = 2, .hurried = 2, .suspend = true}, kGateRuns);
+}
+
+TEST(HandoffModelStressTest, SuspendingEmptySlots) {
+  Explore({.slots = 2, .threads = 4, .rounds = 2, .resources = false, .opens = 1, .suspend = true},
+          kGateRuns);
+}
+
+TEST(HandoffModelStressTest, Resizing) {
+  Explore({.slots = 3, .threads = 4, .rounds = 2, .fast = true, .resize = true}, kGateRuns);
+}
+
+TEST(HandoffModelStressTest, ResizingWithOnePermitWhileSomeGiveUp) {
+  Explore({.slots = 3, .threads = 5, .rounds = 2, .hurried = 2, .opens = 1, .resize = true},
+          kGateRuns);
+}
+
+TEST(HandoffModelStressTest, SuspendingAndResizing) {
+  Explore({.slots = 3, .threads = 4, .rounds = 2, .suspend = true, .resize = true}, kGateRuns);
+}
+
+TEST(HandoffModelStressTest, SuspendingResizingAndClosing) {
+  Explore({.slots = 2,
+           .threads = 4,
+           .rounds = 2,
+           .fast = true,
+           .close = true,
+           .suspend = true,
+           .resize = true},
+          kGateRuns);
+}
+
+// Threads that each hold a slot and ask for another: one is refused, and by letting go of its slot
+// serves the next; all come to an end.
+void ExploreCircle(uint32_t threads) {
+#if VOUCH_TEST_FIBERS
+  test::Random random;
+  for (int run = 0; run < kRuns; ++run) {
+    Model model(random.Next());
+    ModelHandoff handoff(
+        {.capacity = threads, .reserve = threads, .max_waiters = 8, .max_opens = threads},
+        [](ModelHandoff::SlotType&, bool) {});
+    int refused = 0;
+    for (uint32_t i = 0; i < threads; ++i) {
+      ASSERT_EQ(handoff.TryTake(i), i);
+      handoff.slots()[i].NoteLease({}, i + 1);
+      model.Spawn([&handoff, &refused, i] {
+        const ModelHandoff::Visit visit(&handoff);
+        const ModelHandoff::Result result = handoff.Wait({.start = i, .thread = i + 1});
+        if (result.end == End::kDeadlock) ++refused;
+        if (result.end == End::kTaken) handoff.PutOpened(result.slot);
+        handoff.slots()[i].owner.store(0, std::memory_order_relaxed);
+        handoff.PutOpened(i);
+      });
+    }
+    ASSERT_TRUE(model.Run()) << "a circle was not noticed, run " << run;
+    ASSERT_EQ(refused, 1) << "run " << run;
+  }
+#else
+  (void)threads;
+  GTEST_SKIP() << "ThreadSanitizer does not follow fibers";
+#endif
+}
+
+TEST(HandoffModelStressTest, TwoThatWaitForEachOther) { ExploreCircle(2); }
+
+TEST(HandoffModelStressTest, ThreeThatWaitForEachOther) { ExploreCircle(3); }
 
 TEST(HandoffModelStressTest, AShortLine) {
   Explore({.slots = 1, .threads = 5, .rounds = 3, .hurried = 2, .places = 2}, kRuns);

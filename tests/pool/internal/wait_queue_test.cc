@@ -140,15 +140,6 @@ TEST(WaitQueueTest, AGrantNotTakenYetKeepsItsCell) {
   EXPECT_TRUE(queue.Enqueue(&refused));
 }
 
-TEST(WaitQueueTest, AdmitsMaxWaitersWhateverTheRing) {
-  Queue queue(5);
-  for (int i = 0; i < 5; ++i) Enter(queue);
-  Queue::Ticket refused = 0;
-  EXPECT_FALSE(queue.Enqueue(&refused));
-  EXPECT_TRUE(Grant(queue, 0));
-  EXPECT_TRUE(queue.Enqueue(&refused));
-}
-
 TEST(WaitQueueTest, TenThousandWaiters) {
   constexpr uint32_t kWaiters = 10'000;
   Queue queue(kWaiters);

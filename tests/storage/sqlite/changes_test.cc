@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "storage/transaction.h"
 #include "tests/storage/sqlite/support.h"
+#include "tests/support/fault_malloc.h"
 #include "tests/support/status_matchers.h"
 
 namespace vouch::storage {
@@ -236,6 +237,55 @@ TEST_F(ChangesTest, AnIncrementalBlobWriteIsHeardOf) {
   ASSERT_EQ(sqlite3_blob_close(blob), SQLITE_OK);
   EXPECT_THAT(recorder_.Take(), ElementsAre("delete t(1,x3)", "undone"));
   EXPECT_EQ(testing_support::Text(*connection_, "SELECT a FROM t"), "xyz");
+}
+
+// Reads a row while the allocation with a number fails.
+class ShortOfMemory final : public ChangeSink {
+ public:
+  explicit ShortOfMemory(test::FaultMalloc& memory) : memory_(memory) {}
+
+  void OnChange(const RowChange& change) override {
+    memory_.Arm(++at_, /*sticky=*/false);
+    const std::string before = Show(change.Old(1));
+    const std::string after = Show(change.New(1));
+    refused_ = memory_.failed();
+    memory_.Disarm();
+    if (change.failed()) {
+      ++failed_;
+      return;
+    }
+    EXPECT_EQ(before, Show(ValueView::Text(std::string(300, 'a')))) << at_;
+    EXPECT_EQ(after, Show(ValueView::Text(std::string(400, 'b')))) << at_;
+  }
+  void OnUndone() override {}
+
+  bool refused() const { return refused_; }
+  int failed() const { return failed_; }
+
+ private:
+  test::FaultMalloc& memory_;
+  std::int64_t at_ = 0;
+  bool refused_ = false;
+  int failed_ = 0;
+};
+
+TEST(ChangesMemoryTest, AValueThereIsNoMemoryForIsNotTakenForNull) {
+  test::FaultMalloc memory;
+  const ConnectionPtr connection = OpenInMemory();
+  ASSERT_OK(
+      connection->ExecuteScript("CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT);"
+                                "INSERT INTO t VALUES (1, '')"));
+  ShortOfMemory sink(memory);
+  do {
+    connection->SetChangeSink(nullptr);
+    ASSERT_OK(connection->Execute("UPDATE t SET name = ?1", std::string(300, 'a')));
+    connection->SetChangeSink(&sink);
+    const absl::Status status =
+        connection->Execute("UPDATE t SET name = ?1", std::string(400, 'b'));
+    EXPECT_TRUE(status.ok() || absl::IsResourceExhausted(status)) << status;
+  } while (sink.refused());
+  connection->SetChangeSink(nullptr);
+  EXPECT_GT(sink.failed(), 0);
 }
 
 }  // namespace

@@ -198,6 +198,42 @@ TEST_F(DatabaseTest, InMemoryReadersAndTheWriterShareData) {
   EXPECT_THAT(NamesIn(directory_.path()), ElementsAre()) << "in memory, and yet files";
 }
 
+// There is no log, and so no snapshot that a write would leave alone.
+TEST_F(DatabaseTest, InMemoryReadersAndTheWriterKeepEachOtherOut) {
+  const auto database = Open({.path = ":memory:", .busy_timeout = absl::Milliseconds(5)});
+  Write(*database, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+  const auto write = [&]() -> absl::Status {
+    VOUCH_ASSIGN_OR_RETURN(WriteLease writer, database->Write());
+    return writer->Execute("INSERT INTO t VALUES (2)");
+  };
+  {
+    ASSERT_OK_AND_ASSIGN(ReadLease reader, database->Read());
+    ASSERT_OK(reader.BeginSnapshot());
+    EXPECT_EQ(Int(*reader, "SELECT count(*) FROM t"), 1);
+    EXPECT_THAT(write(), StatusIs(absl::StatusCode::kUnavailable));
+  }
+  EXPECT_OK(write());
+  {
+    ASSERT_OK_AND_ASSIGN(WriteLease writer, database->Write());
+    ASSERT_OK_AND_ASSIGN(Transaction transaction,
+                         Transaction::Begin(*writer, TransactionMode::kWrite));
+    ASSERT_OK(writer->Execute("INSERT INTO t VALUES (3)"));
+    ASSERT_OK_AND_ASSIGN(ReadLease reader, database->Read());
+    EXPECT_THAT(reader->QueryValue<int>("SELECT count(*) FROM t"),
+                StatusIs(absl::StatusCode::kUnavailable));
+  }
+  EXPECT_EQ(Count(*database), 2);
+}
+
+TEST_F(DatabaseTest, AReaderThatIsTheLastToCloseLeavesTheLogsFiles) {
+  Write(*Open({}), "CREATE TABLE t(a)");
+  EXPECT_THAT(NamesIn(directory_.path()), ElementsAre("t.db"));
+  EXPECT_EQ(Count(*Open({.access = Access::kReadOnly})), 0);
+  EXPECT_THAT(NamesIn(directory_.path()), ElementsAre("t.db", "t.db-shm", "t.db-wal"));
+  Write(*Open({}), "INSERT INTO t VALUES (1)");
+  EXPECT_THAT(NamesIn(directory_.path()), ElementsAre("t.db")) << "a writer takes them away";
+}
+
 TEST_F(DatabaseTest, OpenedForReadingThereIsNoWriter) {
   Write(*Open({}), "CREATE TABLE t(a)");
   for (const Access access : {Access::kReadOnly, Access::kImmutable}) {
@@ -226,6 +262,10 @@ TEST_F(DatabaseTest, OptionsSayWhatIsWrong) {
   EXPECT_THAT(Database::Open({}), StatusIs(kBad, HasSubstr("path")));
   EXPECT_THAT(Database::Open({.path = path_, .governor = {.checkpoint_pages = 0}}),
               StatusIs(kBad, HasSubstr("checkpoint_pages is 0")));
+  EXPECT_THAT(Database::Open({.path = path_, .governor = {.log_budget_bytes = 0}}),
+              StatusIs(kBad, HasSubstr("log_budget_bytes is 0")));
+  EXPECT_THAT(Database::Open({.path = path_, .governor = {.patience = absl::Seconds(-1)}}),
+              StatusIs(kBad, HasSubstr("patience is -1s")));
   EXPECT_THAT(Database::Open({.path = path_, .busy_timeout = absl::Seconds(-1)}),
               StatusIs(kBad, HasSubstr("busy_timeout is -1s")));
   EXPECT_THAT(Database::Open({.path = path_, .max_readers = 0}), StatusIs(kBad));

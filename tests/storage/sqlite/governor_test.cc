@@ -9,14 +9,17 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/sqlite/database.h"
 #include "storage/transaction.h"
 #include "tests/storage/sqlite/support.h"
+#include "tests/support/fake_clock.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_directory.h"
 
@@ -25,6 +28,8 @@ namespace {
 
 using test::StatusIs;
 using test::TemporaryDirectory;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 using testing_support::ConnectionPtr;
 using testing_support::ContentsOf;
 using testing_support::Int;
@@ -214,6 +219,175 @@ TEST_F(GovernorTest, TheGovernorCountsWhatItGaveUpAndDoesNotTryAtEveryWrite) {
   EXPECT_EQ(database->stats().governor.failed, 0);
   for (int i = 0; i < 5; ++i) write(kHundredPages);
   EXPECT_LT(LogBytes(), 600 * kFrameBytes);
+}
+
+// ---- Readers that do not leave --------------------------------------------------------------
+
+class PinnedLogTest : public GovernorTest {
+ protected:
+  PinnedLogTest() {
+    GovernorOptions governor = {.checkpoint_pages = 50,
+                                .log_budget_bytes = 200 * kFrameBytes,
+                                .patience = absl::Milliseconds(1),
+                                .lock_patience = absl::ZeroDuration(),
+                                .slowest_write = absl::Milliseconds(1),
+                                .reader_age_limit = absl::Seconds(60),
+                                .stop_old_readers = true,
+                                .clock = &clock_};
+    auto database = Database::Open({.path = path_, .max_readers = 3, .governor = governor});
+    EXPECT_OK(database);
+    database_ = *std::move(database);
+    EXPECT_OK(Write("CREATE TABLE t(a)"));
+  }
+
+  absl::Status Write(const char* sql) {
+    VOUCH_ASSIGN_OR_RETURN(WriteLease writer, database_->Write());
+    return writer->Execute(sql);
+  }
+  GovernorStats stats() const { return database_->stats().governor; }
+  ReadLease ReadSnapshot(const pool::AcquireOptions& options = {}) {
+    auto reader = database_->Read(options);
+    EXPECT_OK(reader);
+    EXPECT_OK(reader->BeginSnapshot());
+    EXPECT_GE(Int(**reader, "SELECT count(*) FROM t"), 0);
+    return *std::move(reader);
+  }
+
+  test::FakeSteadyClock clock_;
+  std::unique_ptr<Database> database_;
+};
+
+TEST_F(PinnedLogTest, OneAsleepInItsSnapshotSlowsWritersAndThenHasThemRefused) {
+  {
+    const ReadLease sleeper = ReadSnapshot({.label = "sleeper"});
+    int written = 0;
+    absl::Status status;
+    while (written < 20 && (status = Write(kHundredPages)).ok()) ++written;
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
+                                 AllOf(HasSubstr("governor_test.cc"), HasSubstr("\"sleeper\""),
+                                       HasSubstr("twice its budget of 200"))));
+    EXPECT_EQ(written, 4) << "about 100 pages each";
+    EXPECT_EQ(stats().writes_slowed, 2);
+    EXPECT_EQ(stats().writes_refused, 1);
+    EXPECT_EQ(stats().checkpoints, 0);
+    EXPECT_EQ(stats().readers_stopped, 0) << "it is not old";
+    clock_.Advance(absl::Seconds(3));
+    ASSERT_TRUE(stats().pinned_by.has_value());
+    EXPECT_THAT(stats().pinned_by->site.file, HasSubstr("governor_test.cc"));
+    EXPECT_EQ(stats().pinned_by->label, "sleeper");
+    EXPECT_EQ(stats().pinned_by->age, absl::Seconds(3));
+    EXPECT_EQ(stats().pinned_by->others, 0);
+    EXPECT_THAT(Write(kOneRow), StatusIs(absl::StatusCode::kResourceExhausted));
+  }
+  EXPECT_OK(Write(kOneRow)) << "served again";
+  EXPECT_EQ(stats().checkpoints, 1);
+  EXPECT_FALSE(stats().pinned_by.has_value());
+  EXPECT_LT(stats().log_pages, 50);
+  EXPECT_LE(LogBytes(), 200 * kFrameBytes) << "the file is cut to the budget";
+}
+
+TEST_F(PinnedLogTest, TheDoorIsOpenedAgainAndRests) {
+  const ReadLease sleeper = ReadSnapshot();
+  ASSERT_OK(Write(kHundredPages));
+  EXPECT_EQ(stats().doors_closed, 1);
+  EXPECT_OK(database_->Read(absl::ZeroDuration())) << "the door is open";
+  ASSERT_OK(Write(kHundredPages));
+  EXPECT_EQ(stats().given_up, 2);
+  EXPECT_EQ(stats().doors_closed, 1) << "readers would be held up all the time";
+  clock_.Advance(absl::Milliseconds(4));
+  ASSERT_OK(Write(kHundredPages));
+  EXPECT_EQ(stats().doors_closed, 2);
+  EXPECT_FALSE(database_->stats().readers.suspended);
+}
+
+// Its statement is stopped, its snapshot given up, though its holder keeps the lease.
+TEST_F(PinnedLogTest, AnOldReaderIsStopped) {
+  std::atomic<bool> reading{false};
+  std::atomic<bool> refused{false};
+  std::atomic<bool> over{false};
+  std::thread holder([&] {
+    const ReadLease reader = ReadSnapshot();
+    reading = true;
+    EXPECT_THAT(reader->QueryValue<int>("WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 "
+                                        "FROM n) SELECT count(*) FROM n"),
+                StatusIs(absl::StatusCode::kAborted, HasSubstr("this read was stopped")));
+    EXPECT_THAT(reader->QueryValue<int>("SELECT count(*) FROM t"),
+                StatusIs(absl::StatusCode::kAborted, HasSubstr("this read was stopped")));
+    refused = true;
+    while (!over) std::this_thread::yield();
+  });
+  while (!reading) std::this_thread::yield();
+  ASSERT_OK(Write(kHundredPages));
+  EXPECT_EQ(stats().readers_stopped, 0);
+  clock_.Advance(absl::Seconds(60));
+  EXPECT_OK(Write(kOneRow));
+  EXPECT_EQ(stats().readers_stopped, 1);
+  while (!refused) std::this_thread::yield();
+  EXPECT_OK(Write(kHundredPages));
+  EXPECT_EQ(stats().checkpoints, 1);
+  over = true;
+  holder.join();
+  const ReadLease next = ReadSnapshot();
+  EXPECT_EQ(Int(*next, "SELECT count(*) FROM t"), 201) << "who comes next is not meant";
+}
+
+// One that sleeps is stopped when it wakes up; it must not go on in another state than it began in.
+TEST_F(PinnedLogTest, AStoppedReaderNeverSeesANewerState) {
+  const ReadLease reader = ReadSnapshot();
+  ASSERT_OK(Write(kHundredPages));
+  clock_.Advance(absl::Seconds(60));
+  ASSERT_OK(Write(kOneRow));
+  EXPECT_EQ(stats().readers_stopped, 1);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(reader->QueryValue<int>("SELECT count(*) FROM t"),
+                StatusIs(absl::StatusCode::kAborted));
+  }
+  EXPECT_FALSE(reader->in_transaction());
+}
+
+TEST_F(PinnedLogTest, TheOldestInASnapshotIsNamed) {
+  ASSERT_OK_AND_ASSIGN(const ReadLease idle, database_->Read({.label = "no snapshot"}));
+  const ReadLease old = ReadSnapshot({.label = "old"});
+  ASSERT_OK(Write(kHundredPages));
+  clock_.Advance(absl::Seconds(5));
+  const ReadLease young = ReadSnapshot({.label = "young"});
+  ASSERT_OK(Write(kHundredPages));
+  const auto pinned_by = stats().pinned_by;
+  ASSERT_TRUE(pinned_by.has_value());
+  EXPECT_EQ(pinned_by->label, "old");
+  EXPECT_EQ(pinned_by->age, absl::Seconds(5));
+  EXPECT_EQ(pinned_by->others, 2);
+}
+
+// A thread that reads and writes is in its own way: it is not kept waiting for itself.
+TEST_F(PinnedLogTest, AThreadMayWriteWithinItsOwnSnapshot) {
+  const ReadLease reader = ReadSnapshot();
+  for (int i = 0; i < 4; ++i) EXPECT_OK(Write(kHundredPages));
+  EXPECT_EQ(Int(*reader, "SELECT count(*) FROM t"), 0);
+}
+
+TEST_F(PinnedLogTest, AnotherProcessesReaderHasNoName) {
+  PlainDatabase reader(path_);
+  ASSERT_EQ(reader.Run("BEGIN; SELECT count(*) FROM t"), SQLITE_OK);
+  absl::Status status;
+  for (int i = 0; i < 20 && status.ok(); ++i) status = Write(kHundredPages);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("another process")));
+  ASSERT_EQ(reader.Run("COMMIT"), SQLITE_OK);
+  EXPECT_OK(Write(kOneRow));
+}
+
+TEST_F(PinnedLogTest, AWriterMayOutliveTheDoor) {
+  auto writer = database_->Write();
+  ASSERT_OK(writer);
+  ASSERT_OK((*writer)->Execute(kHundredPages));
+  std::atomic<bool> closing{false};
+  std::thread closer([&] {
+    closing = true;
+    database_.reset();  // Waits for the writer, when the readers are gone.
+  });
+  while (!closing) std::this_thread::yield();
+  { const WriteLease returned = *std::move(writer); }
+  closer.join();
 }
 
 // ---- Failures -------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "pool/pool.h"
 #include "tests/storage/sqlite/support.h"
+#include "tests/support/fault_vfs.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_directory.h"
 
@@ -29,12 +30,14 @@ using testing_support::Text;
 struct Settings {
   std::string journal_mode;
   std::int64_t synchronous, foreign_keys, cache_size, temp_store, mmap_size, auto_vacuum;
+  std::int64_t journal_size_limit = 67'108'864;
 
   friend bool operator==(const Settings&, const Settings&) = default;
   friend std::ostream& operator<<(std::ostream& out, const Settings& s) {
     return out << s.journal_mode << " synchronous " << s.synchronous << " foreign_keys "
                << s.foreign_keys << " cache_size " << s.cache_size << " temp_store " << s.temp_store
-               << " mmap_size " << s.mmap_size << " auto_vacuum " << s.auto_vacuum;
+               << " mmap_size " << s.mmap_size << " auto_vacuum " << s.auto_vacuum
+               << " journal_size_limit " << s.journal_size_limit;
   }
 };
 
@@ -45,7 +48,8 @@ Settings SettingsOf(Connection& connection) {
           .cache_size = Int(connection, "PRAGMA cache_size"),
           .temp_store = Int(connection, "PRAGMA temp_store"),
           .mmap_size = Int(connection, "PRAGMA mmap_size"),
-          .auto_vacuum = Int(connection, "PRAGMA auto_vacuum")};
+          .auto_vacuum = Int(connection, "PRAGMA auto_vacuum"),
+          .journal_size_limit = Int(connection, "PRAGMA journal_size_limit")};
 }
 
 const Settings kBalanced = {.journal_mode = "wal",
@@ -55,6 +59,22 @@ const Settings kBalanced = {.journal_mode = "wal",
                             .temp_store = 2,
                             .mmap_size = 268'435'456,
                             .auto_vacuum = 2};
+
+const Settings kMinimal = {.journal_mode = "wal",
+                           .synchronous = 1,
+                           .foreign_keys = 1,
+                           .cache_size = -2000,
+                           .temp_store = 0,
+                           .mmap_size = 0,
+                           .auto_vacuum = 0};
+
+const Settings kSqliteDefault = {.journal_mode = "delete",
+                                 .synchronous = 2,
+                                 .foreign_keys = 1,
+                                 .cache_size = -2000,
+                                 .temp_store = 0,
+                                 .mmap_size = 0,
+                                 .auto_vacuum = 0};
 
 class ProfileTest : public ::testing::Test {
  protected:
@@ -93,6 +113,70 @@ TEST_F(ProfileTest, AReplacementHasItToo) {
   }
 }
 
+TEST_F(ProfileTest, TheOtherPresets) {
+  EXPECT_EQ(SettingsOf(*OpenOrDie({.path = path_, .profile = Profile::Minimal()})), kMinimal);
+  const std::string other = directory_.File("other");
+  EXPECT_EQ(SettingsOf(*OpenOrDie({.path = other, .profile = Profile::SqliteDefault()})),
+            kSqliteDefault);
+}
+
+// On the same file one after another: a profile does not lean on what the file has.
+TEST_F(ProfileTest, AProfileTakesAnOldFileOver) {
+  const auto settings = [&](const Profile& profile) {
+    return SettingsOf(*OpenOrDie({.path = path_, .profile = profile}));
+  };
+  EXPECT_EQ(settings(Profile::Minimal()), kMinimal);
+  EXPECT_EQ(settings(Profile::SqliteDefault()), kSqliteDefault);
+  EXPECT_EQ(settings(Profile::Minimal()), kMinimal);
+  Settings expected = kBalanced;
+  expected.auto_vacuum = 0;  // The file's.
+  EXPECT_EQ(settings(Profile::Balanced()), expected);
+}
+
+TEST_F(ProfileTest, LeavingWalWaitsForOthersAndThenFails) {
+  const ConnectionPtr first = OpenOrDie({.path = path_});
+  ASSERT_OK(first->Execute("CREATE TABLE t(a)"));
+  EXPECT_THAT(SqliteConnection::Open({.path = path_,
+                                      .profile = Profile::SqliteDefault(),
+                                      .busy_timeout = absl::Milliseconds(10)}),
+              StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(Text(*first, "PRAGMA journal_mode"), "wal");
+}
+
+// The presets against a plain connection: were one of SQLite's defaults to change, or be another on
+// this system, the preset would no longer be what its name says.
+TEST_F(ProfileTest, SqliteDefaultIsWhatSqliteDoes) {
+  PlainDatabase plain(path_);
+  ASSERT_EQ(plain.Run("CREATE TABLE t(a)"), SQLITE_OK);
+  EXPECT_EQ(plain.Value("PRAGMA journal_mode"), "delete");
+  EXPECT_EQ(plain.Value("PRAGMA synchronous"), "2");
+  EXPECT_EQ(plain.Value("PRAGMA cache_size"), "-2000");
+  EXPECT_EQ(plain.Value("PRAGMA temp_store"), "0");
+  EXPECT_EQ(plain.Value("PRAGMA mmap_size"), "0");
+  EXPECT_EQ(plain.Value("PRAGMA auto_vacuum"), "0");
+}
+
+TEST_F(ProfileTest, AFileSystemWithoutSharedMemoryIsNamed) {
+  test::FaultVfs vfs;
+  vfs.HideSharedMemory();
+  const auto kRefused = absl::StatusCode::kFailedPrecondition;
+  EXPECT_THAT(SqliteConnection::Open({.path = path_}),
+              StatusIs(kRefused, AllOf(HasSubstr("journal_mode is delete, not wal"),
+                                       HasSubstr("network file systems"))));
+  EXPECT_OK(SqliteConnection::Open({.path = path_, .profile = Profile::SqliteDefault()}));
+}
+
+TEST_F(ProfileTest, AWalFileMovedToAFileSystemWithoutSharedMemory) {
+  ASSERT_OK(OpenOrDie({.path = path_})->Execute("CREATE TABLE t(a)"));
+  test::FaultVfs vfs;
+  vfs.HideSharedMemory();
+  for (const Access access : {Access::kReadWrite, Access::kReadOnly}) {
+    EXPECT_THAT(SqliteConnection::Open({.path = path_, .access = access}),
+                StatusIs(absl::StatusCode::kFailedPrecondition,
+                         AllOf(HasSubstr("open " + path_), HasSubstr("network file systems"))));
+  }
+}
+
 TEST_F(ProfileTest, EachSettingIsTheProfiles) {
   Profile profile;
   profile.journal_mode = JournalMode::kDelete;
@@ -102,13 +186,15 @@ TEST_F(ProfileTest, EachSettingIsTheProfiles) {
   profile.temp_store = TempStore::kFile;
   profile.mmap_size_bytes = 0;
   profile.auto_vacuum = AutoVacuum::kFull;
+  profile.journal_size_limit_bytes = 4096;
   const Settings expected = {.journal_mode = "delete",
                              .synchronous = 3,
                              .foreign_keys = 0,
                              .cache_size = 123,
                              .temp_store = 1,
                              .mmap_size = 0,
-                             .auto_vacuum = 1};
+                             .auto_vacuum = 1,
+                             .journal_size_limit = 4096};
   EXPECT_EQ(SettingsOf(*OpenOrDie({.path = path_, .profile = profile})), expected);
 }
 

@@ -86,12 +86,16 @@ final class Crowd {
    * need a minute to finish theirs, as who gives back yields until somebody who waits has taken.
    */
   static Turns takeTurns(int threads, Turn turn) throws Exception {
+    return takeTurns(threads, 300, turn);
+  }
+
+  static Turns takeTurns(int threads, int openMillis, Turn turn) throws Exception {
     long[] turns = new long[threads];
     long open =
         gather(
             threads,
             500,
-            300,
+            openMillis,
             /* interrupt= */ true,
             (thread, window) -> {
               long n = 0;

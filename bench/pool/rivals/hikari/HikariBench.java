@@ -297,7 +297,7 @@ final class HikariBench {
 
   private static void manyWaiters() throws Exception {
     HikariPool pool = poolOf(50);
-    Crowd.Turns turns = Crowd.takeTurns(2000, (thread, n) -> pair(pool));
+    Crowd.Turns turns = Crowd.takeTurns(2000, 4000, (thread, n) -> pair(pool));
     report.add("pool/many_waiters/hikaricp", turns.nanos(), "starved", turns.starved());
     pool.shutdown();
   }

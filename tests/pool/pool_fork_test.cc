@@ -1,0 +1,120 @@
+// A pool in a forked child: it is refused, and nothing of the parent's is touched.
+
+#include <string>
+
+#include "tests/pool/executors.h"
+#include "tests/pool/forked_child.h"
+#include "tests/pool/stress.h"
+#include "tests/pool/widget.h"
+#include "tests/support/status_matchers.h"
+
+namespace vouch::pool {
+namespace {
+
+std::string Expect(bool right, const std::string& otherwise) {
+  return right ? "" : otherwise + "\n";
+}
+
+// With a keeper, and with a hint for this thread.
+std::unique_ptr<Pool<Widget>> MakeUsedPool(WidgetFactory* factory) {
+  auto pool = MakePool(Untimed(2, 3), factory);
+  EXPECT_OK(pool->Acquire());
+  return pool;
+}
+
+TEST(PoolForkTest, TheChildIsRefused) {
+  VOUCH_TEST_SKIP_UNLESS_FORKS();
+  WidgetFactory factory;
+  const auto pool = MakeUsedPool(&factory);
+  EXPECT_EQ(InForkedChild([&] {
+              Answer<Pool<Widget>> answer;
+              pool->AcquireAsync(RunAtOnce, answer.done());
+              return ExpectForked(pool->Acquire().status(), "acquire widgets") +
+                     ExpectForked(pool->Acquire(absl::ZeroDuration()).status(), "acquire widgets") +
+                     ExpectForked(pool->Acquire({.label = "child"}).status(), "acquire widgets") +
+                     ExpectForked(pool->TryAcquire().status(), "acquire widgets") +
+                     ExpectForked(answer->status(), "acquire widgets") +
+                     ExpectForked(pool->Resize(1, 1), "resize widgets") +
+                     ExpectForked(pool->Suspend(), "suspend widgets") +
+                     ExpectForked(pool->Resume(), "resume widgets") +
+                     ExpectForked(pool->Close(absl::ZeroDuration()), "close widgets") +
+                     Expect(factory.live == 2, "a resource was closed");
+            }),
+            "");
+  EXPECT_OK(pool->Acquire(absl::ZeroDuration()));
+  ExpectComplete(*pool);
+}
+
+TEST(PoolForkTest, AnInheritedLeaseIsReleasedWithoutHarm) {
+  VOUCH_TEST_SKIP_UNLESS_FORKS();
+  WidgetFactory factory;
+  const auto pool = MakeUsedPool(&factory);
+  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+  ASSERT_OK_AND_ASSIGN(auto broken, pool->Acquire());
+  EXPECT_EQ(InForkedChild([&] {
+              lease.Release();
+              broken.MarkBroken();
+              broken.Release();
+              return Expect(factory.live == 2, "a resource was closed");
+            }),
+            "");
+  EXPECT_TRUE(lease);
+  EXPECT_EQ(pool->stats().leased, 2);
+  EXPECT_EQ(pool->stats().closed.broken, 0u);
+}
+
+TEST(PoolForkTest, TheChildMayDestroyThePool) {
+  VOUCH_TEST_SKIP_UNLESS_FORKS();
+  WidgetFactory factory;
+  auto pool = MakeUsedPool(&factory);
+  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());  // which the child does not wait for
+  EXPECT_EQ(InForkedChild([&] {
+              pool.reset();
+              return Expect(factory.live == 2, "a resource was closed");
+            }),
+            "");
+  lease.Release();
+  ExpectComplete(*pool);
+  EXPECT_EQ(factory.live, 3);
+}
+
+TEST(PoolForkTest, TheChildMayMakeAnother) {
+  VOUCH_TEST_SKIP_UNLESS_FORKS();
+  WidgetFactory factory;
+  const auto pool = MakeUsedPool(&factory);
+  EXPECT_EQ(InForkedChild([&] {
+              WidgetFactory own_factory;
+              auto own = MakePool(Untimed(1, 2), &own_factory);
+              std::string wrong = Expect(own->Acquire().ok(), "the first acquire") +
+                                  Expect(own->Acquire().ok(), "the second acquire");
+              auto broken = own->Acquire();
+              broken->MarkBroken();
+              broken->Release();
+              AwaitThat([&] { return own->stats().size == 1; });  // it has a keeper of its own
+              own.reset();
+              return wrong + Expect(own_factory.live == 0, "its resources were not closed");
+            }),
+            "");
+}
+
+// Waiters and the keeper exist in the parent only.
+TEST(PoolForkTest, TheParentGoesOn) {
+  VOUCH_TEST_SKIP_UNLESS_FORKS();
+  WidgetFactory factory;
+  const auto pool = MakePool(Untimed(1, 1), &factory);
+  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+  std::thread waiter([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
+  AwaitWaiting(*pool, 1);
+  EXPECT_EQ(InForkedChild([&] {
+              lease.Release();
+              return ExpectForked(pool->TryAcquire().status(), "acquire widgets");
+            }),
+            "");
+  lease.MarkBroken();
+  lease.Release();
+  waiter.join();
+  ExpectComplete(*pool);
+}
+
+}  // namespace
+}  // namespace vouch::pool

@@ -1,0 +1,213 @@
+// How resources are opened: never too many at once, and again after kUnavailable.
+
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+#include "tests/pool/widget.h"
+#include "tests/support/status_matchers.h"
+
+namespace vouch::pool {
+namespace {
+
+using test::StatusIs;
+
+// A factory that does not return until it may.
+struct SlowFactory {
+  std::atomic<bool> may_return{false};
+  std::atomic<int> inside{0};
+  std::atomic<int> most_inside{0};
+  std::atomic<int> made{0};
+
+  absl::StatusOr<std::unique_ptr<Widget>> operator()() {
+    const int now = ++inside;
+    int most = most_inside;
+    while (now > most && !most_inside.compare_exchange_weak(most, now)) {
+    }
+    AwaitThat([this] { return may_return.load(); });
+    --inside;
+    return std::make_unique<Widget>(++made);
+  }
+};
+
+std::unique_ptr<Pool<Widget>> MakeSlowPool(int max, int opens, SlowFactory* factory,
+                                           PoolHooks<Widget> hooks = {}) {
+  PoolOptions options = Untimed(0, max);
+  options.max_concurrent_opens = opens;
+  auto pool = Pool<Widget>::Create(
+      options, [factory] { return (*factory)(); }, std::move(hooks));
+  if (!pool.ok()) std::abort();
+  return *std::move(pool);
+}
+
+TEST(PoolOpenTest, NeverMoreThanTheLimitAtOnce) {
+  constexpr int kThreads = 8, kOpens = 2;
+  SlowFactory factory;
+  const auto pool = MakeSlowPool(kThreads, kOpens, &factory);
+  std::atomic<int> served{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      const auto lease = pool->Acquire(absl::InfiniteDuration());
+      ASSERT_OK(lease);
+      ++served;
+      AwaitThat([&] { return served == kThreads; });  // so that each needs a resource of its own
+    });
+  }
+  AwaitWaiting(*pool, kThreads - kOpens);
+  AwaitThat([&] { return factory.inside == kOpens; });
+  EXPECT_EQ(pool->stats().opening, kOpens);
+  EXPECT_THAT(pool->TryAcquire().status(), StatusIs(absl::StatusCode::kResourceExhausted));
+  factory.may_return = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(factory.made, kThreads);
+  EXPECT_EQ(factory.most_inside, kOpens);
+  EXPECT_EQ(pool->stats().opening, 0);
+}
+
+TEST(PoolOpenTest, AReleaseServesAWaiterWhileOpensAreBlocked) {
+  SlowFactory factory;
+  const auto pool = MakeSlowPool(3, 1, &factory);
+  factory.may_return = true;
+  auto held = pool->Acquire();
+  ASSERT_OK(held);
+  factory.may_return = false;
+  std::thread opener([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
+  AwaitThat([&] { return factory.inside == 1; });
+  std::thread waiter([&] {
+    const auto lease = pool->Acquire(absl::InfiniteDuration());
+    ASSERT_OK(lease);
+    EXPECT_EQ((*lease)->id, 1);
+  });
+  AwaitWaiting(*pool, 1);
+  held->Release();
+  waiter.join();  // though the opener is still inside
+  EXPECT_EQ(factory.inside, 1);
+  factory.may_return = true;
+  opener.join();
+}
+
+// One that had an idle resource, found it unfit and may not open another, waits like everybody.
+TEST(PoolOpenTest, AReplacementWaitsForItsTurnToo) {
+  SlowFactory factory;
+  PoolHooks<Widget> hooks;
+  std::atomic<bool> rejects{false};
+  hooks.before_lend = [&](Widget& widget) {
+    return rejects && widget.id == 1 ? absl::DataLossError("worn") : absl::OkStatus();
+  };
+  const auto pool = MakeSlowPool(2, 1, &factory, std::move(hooks));
+  factory.may_return = true;
+  auto first = pool->Acquire();
+  ASSERT_OK(first);
+  factory.may_return = false;
+  std::thread opener([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
+  AwaitThat([&] { return factory.inside == 1; });
+  rejects = true;
+  first->Release();
+  std::thread replacer([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
+  AwaitWaiting(*pool, 1);
+  EXPECT_EQ(pool->stats().closed.rejected, 1u);
+  factory.may_return = true;
+  opener.join();
+  replacer.join();
+  EXPECT_EQ(factory.most_inside, 1);
+}
+
+// The keeper keeps to the limit as well.
+TEST(PoolOpenTest, TheRefillWaitsForItsTurn) {
+  SlowFactory factory;
+  const auto pool = MakeSlowPool(3, 1, &factory);
+  std::thread opener([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
+  AwaitThat([&] { return factory.inside == 1; });
+  EXPECT_OK(pool->Resize(3, 3));
+  factory.may_return = true;
+  opener.join();
+  AwaitThat([&] { return pool->stats().size == 3; });
+  EXPECT_EQ(factory.most_inside, 1);
+}
+
+// Trying again
+
+// Fails with `code` until it has been called `failures` times.
+struct FlakyFactory {
+  absl::StatusCode code = absl::StatusCode::kUnavailable;
+  int failures = 0;
+  std::atomic<int> calls{0};
+
+  absl::StatusOr<std::unique_ptr<Widget>> operator()() {
+    if (++calls <= failures) return absl::Status(code, "not yet");
+    return std::make_unique<Widget>(calls);
+  }
+};
+
+std::unique_ptr<FakePool> MakeFlakyPool(int attempts, FlakyFactory* factory) {
+  PoolOptions options = Untimed(0, 1);
+  options.open_attempts = attempts;
+  auto pool = FakePool::Create(options, [factory] { return (*factory)(); });
+  if (!pool.ok()) std::abort();
+  return *std::move(pool);
+}
+
+TEST(PoolOpenTest, UnavailableIsTriedAgainWithABackOff) {
+  FlakyFactory factory{.failures = 2};
+  const auto pool = MakeFlakyPool(3, &factory);
+  std::thread opener([&] { EXPECT_OK(pool->Acquire(absl::Seconds(30))); });
+  AwaitThat([&] { return pool->stats().open_failures == 1; });
+  FakePlatform::Advance(absl::Milliseconds(99));
+  EXPECT_EQ(factory.calls, 1);
+  FakePlatform::Advance(absl::Milliseconds(1));
+  AwaitThat([&] { return pool->stats().open_failures == 2; });
+  FakePlatform::Advance(absl::Milliseconds(199));
+  EXPECT_EQ(factory.calls, 2);
+  FakePlatform::Advance(absl::Milliseconds(1));
+  opener.join();
+  EXPECT_EQ(factory.calls, 3);
+}
+
+TEST(PoolOpenTest, TheLastAttemptsErrorIsReturned) {
+  FlakyFactory factory{.failures = 100};
+  const auto pool = MakeFlakyPool(2, &factory);
+  std::thread opener([&] {
+    EXPECT_THAT(pool->Acquire(absl::InfiniteDuration()).status(),
+                StatusIs(absl::StatusCode::kUnavailable,
+                         testing::StrEq("acquire widgets: open failed: not yet")));
+  });
+  AwaitThat([&] { return pool->stats().open_failures == 1; });
+  FakePlatform::Advance(absl::Milliseconds(100));
+  opener.join();
+  EXPECT_EQ(factory.calls, 2);
+  EXPECT_EQ(pool->stats().opening, 0);
+}
+
+TEST(PoolOpenTest, OtherErrorsAreNotTriedAgain) {
+  for (const absl::StatusCode code :
+       {absl::StatusCode::kNotFound, absl::StatusCode::kInternal,
+        absl::StatusCode::kResourceExhausted, absl::StatusCode::kDeadlineExceeded}) {
+    FlakyFactory factory{.code = code, .failures = 1};
+    const auto pool = MakeFlakyPool(5, &factory);
+    EXPECT_THAT(pool->Acquire(absl::InfiniteDuration()).status(), StatusIs(code));
+    EXPECT_EQ(factory.calls, 1);
+  }
+}
+
+// The clock stands still: an attempt beyond the deadline is not waited for.
+TEST(PoolOpenTest, TheDeadlineCutsTheAttempts) {
+  FlakyFactory factory{.failures = 100};
+  const auto pool = MakeFlakyPool(5, &factory);
+  EXPECT_THAT(pool->Acquire(absl::Milliseconds(100)).status(),
+              StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(factory.calls, 1);
+  EXPECT_THAT(pool->TryAcquire().status(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(factory.calls, 2);
+  std::thread opener([&] {
+    EXPECT_THAT(pool->Acquire(absl::Milliseconds(300)).status(),
+                StatusIs(absl::StatusCode::kUnavailable));
+  });
+  AwaitThat([&] { return pool->stats().open_failures == 3; });
+  FakePlatform::Advance(absl::Milliseconds(100));
+  opener.join();  // 200 ms more would be the deadline
+  EXPECT_EQ(factory.calls, 4);
+}
+
+}  // namespace
+}  // namespace vouch::pool

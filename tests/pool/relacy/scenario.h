@@ -1,0 +1,36 @@
+#ifndef VOUCH_TESTS_POOL_RELACY_SCENARIO_H_
+#define VOUCH_TESTS_POOL_RELACY_SCENARIO_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+namespace vouch::pool::pool_internal {
+
+// What a few threads do with a pool. A new one is made for every execution; then each thread calls
+// Thread(), from number 0 on; when all have returned, one of them calls AtEnd().
+class Scenario {
+ public:
+  virtual ~Scenario() = default;
+  virtual void Thread(uint32_t number) = 0;
+  virtual void AtEnd() = 0;
+
+  // Not from Relacy's allocator: see RelacyPlatform.
+  static void* operator new(size_t size) { return std::malloc(size); }
+  static void operator delete(void* memory) { std::free(memory); }
+};
+
+struct ScenarioEntry {
+  const char* name;
+  int threads;  // 2 or 3
+  std::unique_ptr<Scenario> (*make)();
+};
+
+// All of them, in the order of the file that defines them.
+const std::vector<ScenarioEntry>& AllScenarios();
+
+}  // namespace vouch::pool::pool_internal
+
+#endif  // VOUCH_TESTS_POOL_RELACY_SCENARIO_H_
