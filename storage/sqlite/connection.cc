@@ -406,12 +406,11 @@ absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
                      "for \"",
                      ShortSql(statement.sql()), "\""));
   }
-  if (statement.trusted()) return absl::OkStatus();
-  if (stop_.stop_requested()) {
+  if (stop_.stop_requested() && !statement.trusted()) {
     return absl::CancelledError(
         absl::StrCat("execute: cancelled before \"", ShortSql(statement.sql()), "\""));
   }
-  if (deadline_.has_value() && Clock::now() >= *deadline_) {
+  if (deadline_.has_value() && !statement.trusted() && Clock::now() >= *deadline_) {
     return absl::DeadlineExceededError(
         absl::StrCat("execute: the deadline passed before \"", ShortSql(statement.sql()), "\""));
   }

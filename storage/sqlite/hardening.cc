@@ -108,14 +108,18 @@ absl::Status CheckUntrustedFile(sqlite3* db) {
 
 absl::Status CheckApplication(sqlite3* db, std::int32_t id, bool fresh) {
   if (id == 0) return absl::OkStatus();
-  VOUCH_ASSIGN_OR_RETURN(std::string actual, Ask(db, "PRAGMA application_id"));
-  if (actual == "0" && fresh) {
-    VOUCH_RETURN_IF_ERROR(Ask(db, absl::StrCat("PRAGMA application_id = ", id)).status());
-    VOUCH_ASSIGN_OR_RETURN(actual, Ask(db, "PRAGMA application_id"));
+  VOUCH_ASSIGN_OR_RETURN(const std::string actual, Ask(db, "PRAGMA application_id"));
+  if (actual == absl::StrCat(id)) return absl::OkStatus();
+  if (actual != "0") {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "this is a file of another application: its application_id is ", actual, ", not ", id));
   }
-  if (actual == "0" || actual == absl::StrCat(id)) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "this is a file of another application: its application_id is ", actual, ", not ", id));
+  if (!fresh) return absl::OkStatus();
+  VOUCH_RETURN_IF_ERROR(Ask(db, absl::StrCat("PRAGMA application_id = ", id)).status());
+  VOUCH_ASSIGN_OR_RETURN(const std::string marked, Ask(db, "PRAGMA application_id"));
+  if (marked == absl::StrCat(id)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("application_id is ", marked, ", not ", id, " as set"));
 }
 
 }  // namespace vouch::storage
