@@ -197,11 +197,11 @@ typename Pool<Resource, Platform>::Handoff::Result Pool<Resource, Platform>::Tak
   if (slot != Handoff::kNone) return {End::kTaken, slot};
   if (gate.closed()) return {End::kClosed, Handoff::kNone};
   if (request->timeout <= absl::ZeroDuration()) return {End::kTimedOut, Handoff::kNone};
-  slot = handoff_.TakeSoon(start);
-  if (slot != Handoff::kNone) return {End::kTaken, slot};
   if (request->deadline_ns == Request::kUnknown) {
     request->deadline_ns = DeadlineAfter(request->timeout);
   }
+  slot = handoff_.TakeSoon(start);
+  if (slot != Handoff::kNone) return {End::kTaken, slot};
   if (IsHopeless(*request)) return {End::kHopeless, Handoff::kNone};
   const int64_t began = Platform::Now();
   for (uint32_t i = 0; i < handoff_.slots().size(); ++i) handoff_.slots()[i].NoteSeen(began);

@@ -159,5 +159,20 @@ TEST(PoolWaitingTest, TheLineHasMaxWaitersPlaces) {
   EXPECT_OK(pool->Acquire());
 }
 
+// A platform on which letting others run takes a second.
+struct CrowdedPlatform : FakePlatform {
+  static void Yield() { Advance(absl::Seconds(1)); }
+};
+
+// Nobody moves the clock but the waiter itself: a deadline counted from after that would not come.
+TEST(PoolWaitingTest, ATimeoutCountsFromTheCall) {
+  WidgetFactory factory;
+  const auto pool = MakePool<Pool<Widget, CrowdedPlatform>>(Untimed(1, 1), &factory);
+  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+  lease.MakeTransferable();
+  EXPECT_THAT(pool->Acquire(absl::Seconds(2)).status(),
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
+}
+
 }  // namespace
 }  // namespace vouch::pool
