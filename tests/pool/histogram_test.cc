@@ -132,7 +132,7 @@ TEST(HistogramTest, NoConcurrentAddIsLost) {
   constexpr int kThreads = 4, kAdds = 20'000;
   std::vector<std::thread> threads;
   std::vector<int64_t> longest(kThreads), sums(kThreads);
-  for (int t = 0; t < kThreads; ++t) {
+  for (size_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t, seed = random.Next()] {
       test::Random mine(seed);
       for (int i = 0; i < kAdds; ++i) {
