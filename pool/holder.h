@@ -10,7 +10,7 @@ namespace vouch::pool {
 
 // Who holds a lease. Read while the holder goes on: each field was true at some moment.
 //
-// Ownership: a value.
+// Thread safety: a value. Ownership: site.file is a string literal; the label is a copy.
 struct Holder {
   CallSite site = {};  // where it was acquired
   std::string label;   // AcquireOptions::label, if one was given

@@ -8,7 +8,9 @@
 
 namespace vouch::pool {
 
-// What a Pool is made to be. A value; Pool::Create() validates it and keeps a copy.
+// What a Pool is made to be. Pool::Create() validates it and keeps a copy.
+//
+// Thread safety: a value.
 //
 // The first three are the ones to think about; the rest have defaults that fit a database
 // connection.

@@ -173,6 +173,7 @@ template <typename T>
 class ModelAtomic {
  public:
   constexpr ModelAtomic() = default;
+  // Not explicit, as std::atomic's is not: the pool writes `Atomic<T> name{value}`.
   constexpr ModelAtomic(T value) : value_(value) {}  // NOLINT(google-explicit-constructor)
   ModelAtomic(const ModelAtomic&) = delete;
   ModelAtomic& operator=(const ModelAtomic&) = delete;

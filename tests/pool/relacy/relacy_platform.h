@@ -76,6 +76,7 @@ class RelacyAtomic {
   using Order = std::memory_order;
 
   RelacyAtomic() : RelacyAtomic(T{}) {}
+  // Not explicit, as std::atomic's is not: the pool writes `Atomic<T> name{value}`.
   RelacyAtomic(T value) : value_(value) {}  // NOLINT(google-explicit-constructor)
   RelacyAtomic(const RelacyAtomic&) = delete;
   RelacyAtomic& operator=(const RelacyAtomic&) = delete;
