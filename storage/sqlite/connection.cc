@@ -379,6 +379,8 @@ absl::Status SqliteConnection::ExecuteScript(std::string_view script) {
 
 std::int64_t SqliteConnection::changes() const { return sqlite3_changes64(db_); }
 
+std::int64_t SqliteConnection::total_changes() const { return sqlite3_total_changes64(db_); }
+
 std::int64_t SqliteConnection::last_insert_id() const { return sqlite3_last_insert_rowid(db_); }
 
 bool SqliteConnection::in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
@@ -499,6 +501,7 @@ absl::Status SqliteConnection::Begin(TransactionMode mode) {
   }
   VOUCH_RETURN_IF_ERROR(Control(sql, "begin"));
   has_transaction_ = true;
+  savepoints_.clear();
   note_.SetSnapshot(true);
   // SQLite would let a deferred transaction become a writing one, and fail it when it is too late.
   // A connection opened for reading is safe from that by itself.
@@ -535,24 +538,42 @@ absl::Status SqliteConnection::Rollback() {
   return Control("ROLLBACK", "rollback");
 }
 
-absl::Status SqliteConnection::BeginSavepoint(int depth) {
+absl::StatusOr<std::uint64_t> SqliteConnection::BeginSavepoint() {
   if (!has_transaction_ && !in_transaction()) {
     return absl::FailedPreconditionError("savepoint: there is no transaction to be a part of");
   }
-  return Control(absl::StrCat("SAVEPOINT vouch_", depth), "savepoint");
-}
-
-absl::Status SqliteConnection::ReleaseSavepoint(int depth) {
-  return Control(absl::StrCat("RELEASE vouch_", depth), "release savepoint");
-}
-
-absl::Status SqliteConnection::RollbackSavepoint(int depth) {
-  VOUCH_RETURN_IF_ERROR(MayUse("rollback savepoint"));
-  if (!in_transaction()) return absl::OkStatus();  // Gone with its transaction.
-  if (sink_ != nullptr) sink_->OnUndone();
   VOUCH_RETURN_IF_ERROR(
-      Control(absl::StrCat("ROLLBACK TO vouch_", depth).c_str(), "rollback savepoint"));
-  return ReleaseSavepoint(depth);
+      Control(absl::StrCat("SAVEPOINT vouch_", savepoints_.size() + 1), "savepoint"));
+  return savepoints_.emplace_back(++last_savepoint_);
+}
+
+std::size_t SqliteConnection::DepthOf(std::uint64_t savepoint) const {
+  const auto found = std::find(savepoints_.begin(), savepoints_.end(), savepoint);
+  return found == savepoints_.end() ? 0 : static_cast<std::size_t>(found - savepoints_.begin()) + 1;
+}
+
+absl::Status SqliteConnection::ReleaseSavepoint(std::uint64_t savepoint) {
+  const std::size_t depth = DepthOf(savepoint);
+  if (depth == 0) {
+    return absl::FailedPreconditionError("release savepoint: it ended with what encloses it");
+  }
+  VOUCH_RETURN_IF_ERROR(Control(absl::StrCat("RELEASE vouch_", depth), "release savepoint"));
+  savepoints_.resize(depth - 1);
+  return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::RollbackSavepoint(std::uint64_t savepoint) {
+  VOUCH_RETURN_IF_ERROR(MayUse("rollback savepoint"));
+  const std::size_t depth = DepthOf(savepoint);
+  if (!in_transaction() || depth == 0) return absl::OkStatus();  // Gone with what encloses it.
+  if (sink_ != nullptr) sink_->OnUndone();
+  VOUCH_RETURN_IF_ERROR(Control(absl::StrCat("ROLLBACK TO vouch_", depth), "rollback savepoint"));
+  return ReleaseSavepoint(savepoint);
+}
+
+void SqliteConnection::CutOffLent() {
+  storage_internal::BlobHandle::OrphanAll(blobs_);
+  cache_.Orphan();
 }
 
 bool SqliteConnection::MakeReusable() {
@@ -560,8 +581,7 @@ bool SqliteConnection::MakeReusable() {
   sink_ = nullptr;
   deadline_.reset();
   stop_ = {};
-  storage_internal::BlobHandle::OrphanAll(blobs_);
-  cache_.Orphan();
+  CutOffLent();
   trusted_cache_.Orphan();
   if (has_transaction_ || in_transaction()) (void)Rollback();
   return !in_transaction();
