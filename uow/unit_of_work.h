@@ -67,7 +67,7 @@ class UnitOfWork {
   int retries() const { return retries_; }
 
  private:
-  friend class ActiveUnit;
+  friend class Attempt;
   UnitOfWork(storage::Connection& connection, const std::string& id, int retries)
       : connection_(connection), id_(id), retries_(retries) {}
 

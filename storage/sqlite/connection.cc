@@ -499,7 +499,13 @@ absl::Status SqliteConnection::Begin(TransactionMode mode) {
       why != StopReason::kNone) {
     return Stopped(why, "begin", sql);
   }
-  VOUCH_RETURN_IF_ERROR(Control(sql, "begin"));
+  if (std::exchange(must_end_, false)) VOUCH_RETURN_IF_ERROR(EndTransaction("begin"));
+  const bool is_users_own = in_transaction();  // By SQL, on an unrestricted connection.
+  if (absl::Status status = Control(sql, "begin"); !status.ok()) {
+    // Short of memory, SQLite can begin one and not be able to say so.
+    if (!is_users_own) (void)EndTransaction("begin");
+    return status;
+  }
   has_transaction_ = true;
   savepoints_.clear();
   note_.SetSnapshot(true);
@@ -535,7 +541,14 @@ absl::Status SqliteConnection::Rollback() {
   note_.SetSnapshot(false);
   if (!in_transaction()) return absl::OkStatus();
   if (sink_ != nullptr) sink_->OnUndone();
-  return Control("ROLLBACK", "rollback");
+  return EndTransaction("rollback");
+}
+
+absl::Status SqliteConnection::EndTransaction(std::string_view operation) {
+  if (!in_transaction()) return absl::OkStatus();
+  const absl::Status status = Control("ROLLBACK", operation);
+  must_end_ = in_transaction();  // Short of memory; the next to begin one tries again.
+  return must_end_ ? status : absl::OkStatus();
 }
 
 absl::StatusOr<std::uint64_t> SqliteConnection::BeginSavepoint() {

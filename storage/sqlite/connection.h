@@ -215,6 +215,7 @@ class SqliteConnection final : public Connection {
   // How deep `savepoint` is, from 1; 0: it has ended.
   std::size_t DepthOf(std::uint64_t savepoint) const;
   absl::Status Control(std::string_view sql, std::string_view operation);
+  absl::Status EndTransaction(std::string_view operation);
 
   bool MayWrite() const {
     return options_.access == Access::kCreate || options_.access == Access::kReadWrite;
@@ -273,6 +274,7 @@ class SqliteConnection final : public Connection {
   bool trusted_ = false;
   bool creating_ = false;         // A CREATE statement is being prepared.
   bool has_transaction_ = false;  // A guard holds one, whatever SQLite says.
+  bool must_end_ = false;         // One is over, and SQLite could not roll it back.
   bool reads_only_ = false;       // It was begun for reading, on a connection that could write.
   bool committing_ = false;
   // Why the callbacks have ended what is running, until Failed() tells it.

@@ -121,6 +121,9 @@ class [[nodiscard]] WriteLease {
   SqliteConnection* operator->() const { return lease_.get(); }
   SqliteConnection& operator*() const { return *lease_; }
 
+  // It may be given back by another thread than asked for it (pool/lease.h).
+  void MakeTransferable() { lease_.MakeTransferable(); }
+
  private:
   friend class Database;
   explicit WriteLease(pool::Lease<SqliteConnection> lease) : lease_(std::move(lease)) {}

@@ -42,8 +42,7 @@ TEST(RetryTest, OptionsAreChecked) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(RetryOptions{.max_retries = -1}.Validate(), StatusIs(kInvalid));
   EXPECT_THAT(RetryOptions{.first_delay = -absl::Seconds(1)}.Validate(), StatusIs(kInvalid));
-  EXPECT_THAT(RetryOptions{.first_delay = absl::InfiniteDuration()}.Validate(),
-              StatusIs(kInvalid));
+  EXPECT_THAT(RetryOptions{.first_delay = absl::InfiniteDuration()}.Validate(), StatusIs(kInvalid));
   EXPECT_THAT(RetryOptions{.growth = 0.5}.Validate(), StatusIs(kInvalid));
   EXPECT_THAT(RetryOptions{.growth = std::nan("")}.Validate(), StatusIs(kInvalid));
   EXPECT_THAT(RetryOptions{.jitter = 1.5}.Validate(), StatusIs(kInvalid));
