@@ -172,6 +172,7 @@ absl::StatusOr<Receipt> Engine::Run(const RunOptions& options,
     unit.timeout = timeout;
     unit.stop = options.stop;
     unit.alone = options.alone;
+    unit.has_new_id = options.uow_id.empty();
     unit.any_thread = options.any_thread;
     group_->Run(unit);
     if (unit.result.ok()) {

@@ -184,9 +184,10 @@ absl::StatusOr<Receipt> GroupCommit::Execute(Unit& unit, TimePoint now, Outcome&
   connection.SetDeadline(until == TimePoint::max() ? std::nullopt : std::optional(until));
   connection.SetStop(unit.has_run ? std::stop_token() : unit.stop);
 
-  VOUCH_ASSIGN_OR_RETURN(auto duplicate, recorder_.FindCommitted(connection, unit.record.uow_id));
-  if (duplicate.has_value()) return *std::move(duplicate);
-
+  if (!unit.has_new_id) {
+    VOUCH_ASSIGN_OR_RETURN(auto duplicate, recorder_.FindCommitted(connection, unit.record.uow_id));
+    if (duplicate.has_value()) return *std::move(duplicate);
+  }
   std::optional<Savepoint> savepoint;
   if (outcome.has_neighbours && savepoints_.use()) {
     VOUCH_ASSIGN_OR_RETURN(Savepoint begun, Savepoint::Begin(connection));

@@ -76,6 +76,7 @@ class GroupCommit {
     std::stop_token stop = {};
     bool alone = false;
     bool any_thread = false;
+    bool has_new_id = false;  // Made for it, so that nobody has committed it before.
 
     // What came of it. While it is parked they belong to who has the turn.
     absl::StatusOr<Receipt> result = absl::UnknownError("");
