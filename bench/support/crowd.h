@@ -3,8 +3,8 @@
 // A fixed time and not a fixed number of turns: with a number of turns the favoured threads of an
 // unfair pool go home early, and the rest of the run measures a smaller crowd.
 
-#ifndef VOUCH_BENCH_POOL_CROWD_H_
-#define VOUCH_BENCH_POOL_CROWD_H_
+#ifndef VOUCH_BENCH_SUPPORT_CROWD_H_
+#define VOUCH_BENCH_SUPPORT_CROWD_H_
 
 #include <atomic>
 #include <chrono>
@@ -100,4 +100,4 @@ inline benchmark::internal::Benchmark* OneWindow(benchmark::internal::Benchmark*
 
 }  // namespace vouch::bench
 
-#endif  // VOUCH_BENCH_POOL_CROWD_H_
+#endif  // VOUCH_BENCH_SUPPORT_CROWD_H_
