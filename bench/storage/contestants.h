@@ -121,10 +121,14 @@ void ForEachContestant(const Visit& visit) {
 #endif
 }
 
-// One window of time in which each of `threads` calls turn(thread, n) over and over.
+// One window of time in which each of `threads` calls turn(thread, n) over and over. cpu_ns: of the
+// processor's time, which other work on the machine disturbs less than the wall's.
 template <typename Turn>
 void Measure(benchmark::State& state, const Turn& turn) {
-  for (auto _ : state) ReportTurns(state, TakeTurns(static_cast<int>(state.range(0)), turn));
+  for (auto _ : state) {
+    const auto turns = TakeTurns(static_cast<int>(state.range(0)), turn);
+    state.counters["cpu_ns"] = turns.cpu_seconds * 1e9 / ReportTurns(state, turns);
+  }
 }
 
 inline void OnThreads(benchmark::internal::Benchmark* bench, std::vector<int64_t> threads) {

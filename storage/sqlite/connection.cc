@@ -269,8 +269,7 @@ SqliteConnection::~SqliteConnection() {
   assert(code == SQLITE_OK);
 }
 
-absl::Status SqliteConnection::MayUse(std::string_view operation) const {
-  if (!forked()) return absl::OkStatus();
+absl::Status SqliteConnection::Forked(std::string_view operation) const {
   return absl::FailedPreconditionError(
       absl::StrCat(std::string(operation), ": ", options_.path,
                    " was opened before this process was forked; open it again here"));

@@ -222,7 +222,10 @@ class SqliteConnection final : public Connection {
   }
 
   // Refuses a forked child.
-  absl::Status MayUse(std::string_view operation) const;
+  absl::Status MayUse(std::string_view operation) const {
+    return forked() ? Forked(operation) : absl::OkStatus();
+  }
+  absl::Status Forked(std::string_view operation) const;
   // Refuses a file that is no longer where it was opened.
   absl::Status FileIsInPlace() const;
   // Why a wait or a statement is ended before its time.

@@ -183,8 +183,6 @@ class Database {
 
   absl::Status OpenPools();
   absl::Status OpenReaders();
-  absl::StatusOr<ReadLease> Lend(absl::StatusOr<pool::Lease<SqliteConnection>> lease,
-                                 const pool::AcquireOptions& options, pool::CallSite site);
   absl::StatusOr<WriteLease> Admit(absl::StatusOr<pool::Lease<SqliteConnection>> lease,
                                    const pool::AcquireOptions& options,
                                    std::optional<SqliteConnection::TimePoint> until);

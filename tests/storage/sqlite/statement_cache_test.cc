@@ -102,6 +102,23 @@ TEST(StatementCacheTest, TwoOfOneTextCanBeLentAtOnce) {
   EXPECT_EQ(counter.Take(), HitsAndMisses(1, 1)) << "one of the two is kept";
 }
 
+// As a walk over a tree asks for them: while one is lent, the next of its text is kept all the same.
+TEST(StatementCacheTest, AQueryWithinItsOwnRowsIsPreparedOnce) {
+  const ConnectionPtr connection = OpenInMemory();
+  Counter counter(*connection);
+  {
+    ASSERT_OK_AND_ASSIGN(auto outer, connection->Prepare("VALUES (1), (2)"));
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_OK_AND_ASSIGN(auto inner, connection->Prepare("VALUES (1), (2)"));
+      ASSERT_THAT(inner->Step(), IsOkAndHolds(true));
+      EXPECT_EQ(inner->Get<int>(0), 1);
+    }
+    EXPECT_EQ(counter.Take(), HitsAndMisses(2, 2)) << "the outer one and the first inner one";
+  }
+  ASSERT_OK_AND_ASSIGN(auto kept, connection->Prepare("VALUES (1), (2)"));
+  EXPECT_EQ(counter.Take(), HitsAndMisses(1, 0));
+}
+
 TEST(StatementCacheTest, TheLeastRecentlyUsedGoesFirst) {
   // Room for some statements of this kind, not for all; by SQLite's own account of each.
   const ConnectionPtr connection =
@@ -257,6 +274,8 @@ TEST(StatementCacheTest, AStatementThatOutlivesItsLeaseFailsAndHarmsNobody) {
   EXPECT_EQ(Int(*reader, "SELECT count(*) FROM t"), 3);
   kept.reset();
   insert.reset();
+  EXPECT_EQ(Int(*reader, "SELECT a FROM t"), 1)
+      << "the cache knows nothing of the other of its text";
   EXPECT_EQ(Int(*reader, "SELECT max(a) FROM t"), 4);
 }
 
