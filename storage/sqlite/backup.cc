@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "storage/error.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/error.h"
@@ -149,8 +150,12 @@ absl::StatusOr<std::int64_t> Copy(Database& database, const std::string& path,
   return source->QueryValue<std::int64_t>("PRAGMA page_count");
 }
 
+// A line of `sha256sum`: one whose name would break it begins with a backslash and escapes it.
 std::string DigestNote(const std::string& target, const Digest& digest) {
-  return absl::StrCat(HexOf(digest), "  ", target.substr(target.rfind('/') + 1), "\n");
+  const std::string name = target.substr(target.rfind('/') + 1);
+  const std::string escaped =
+      absl::StrReplaceAll(name, {{"\\", "\\\\"}, {"\n", "\\n"}, {"\r", "\\r"}});
+  return absl::StrCat(escaped == name ? "" : "\\", HexOf(digest), "  ", escaped, "\n");
 }
 
 absl::StatusOr<BackupResult> BackUpBounded(Database& database, const std::string& target,
