@@ -6,6 +6,7 @@
 #ifndef VOUCH_UOW_OPTIONS_H_
 #define VOUCH_UOW_OPTIONS_H_
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -24,11 +25,18 @@
 
 namespace vouch::uow {
 
+// "vouc", in the file's header, where other programs look for whose a file is.
+inline constexpr std::int32_t kApplicationId = 0x766F7563;
+
 enum class LogLevel { kInfo, kWarning, kError };
 
 struct EngineOptions {
   // The database file, or ":memory:".
   std::string path = {};
+
+  // Marks a file that is made; one marked with another number is refused, one with none is taken
+  // (those of earlier versions have none). A program that marks its own files gives its own. 0: any.
+  std::int32_t application_id = kApplicationId;
 
   // The stores (uow/store.h); none: one called `main`, of all tables that qualify.
   std::vector<StoreOptions> stores = {};

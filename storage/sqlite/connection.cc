@@ -195,8 +195,12 @@ absl::Status SqliteConnection::Initialize(bool created) {
                                      .unrestricted = options_.policy == Policy::kUnrestricted}));
   // Before the schema is read, which may name them.
   VOUCH_RETURN_IF_ERROR(routines_.Install(db_, options_.functions, options_.collations));
+  // Before anything is written to a file that is somebody else's, as the profile's journal mode is.
+  // One that cannot be read yet is asked again below; why it cannot, the profile says better.
+  const absl::Status others = CheckApplication(db_, options_.application_id, /*fresh=*/false);
+  if (absl::IsFailedPrecondition(others) && !NativeCode(others).has_value()) return others;
   VOUCH_RETURN_IF_ERROR(Configure(created));
-  // Reads the file for the first time: this is where "not a database" comes out.
+  // Reads the file, if nothing has yet: this is where "not a database" comes out.
   VOUCH_ASSIGN_OR_RETURN(const std::string encoding, QueryValue<std::string>("PRAGMA encoding"));
   if (encoding != "UTF-8") {
     return absl::FailedPreconditionError(
