@@ -85,9 +85,9 @@ std::string_view SkipBlank(std::string_view sql) {
   }
 }
 
-bool IsCreate(std::string_view sql) {
+bool BeginsWith(std::string_view sql, absl::string_view keyword) {
   sql = SkipBlank(sql);
-  return absl::StartsWithIgnoreCase(absl::string_view(sql.data(), sql.size()), "create");
+  return absl::StartsWithIgnoreCase(absl::string_view(sql.data(), sql.size()), keyword);
 }
 
 // SQLite takes a NUL byte for the end of the text; what follows it would be lost in silence.
@@ -301,7 +301,7 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::Compile(std::string_view* sql, b
   }
   sqlite3_stmt* handle = nullptr;
   const char* tail = nullptr;
-  creating_ = IsCreate(*sql);
+  creating_ = BeginsWith(*sql, "create");
   changing_ = nullptr;
   // Statements of the cache live long, which SQLite wants to know. Given the NUL byte as well, it
   // does not copy the text, which for the statements of a long script would take quadratic time.
@@ -342,7 +342,9 @@ absl::StatusOr<StatementPtr> SqliteConnection::Prepare(std::string_view sql) {
     return absl::InvalidArgumentError(absl::StrCat("prepare: more than one statement in \"",
                                                    ShortSql(sql), "\": use ExecuteScript"));
   }
-  return StatementPtr(cache_.Adopt(std::move(statement)));
+  // storage/sqlite/statement.h says why.
+  const bool keep = !BeginsWith(sql, "pragma");
+  return StatementPtr(cache_.Adopt(std::move(statement), keep));
 }
 
 absl::StatusOr<StatementPtr> SqliteConnection::PrepareTrusted(std::string_view sql) {

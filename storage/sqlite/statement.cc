@@ -167,7 +167,8 @@ SqliteStatement* StatementCache::Take(std::string_view sql) {
   return statement;
 }
 
-SqliteStatement* StatementCache::Adopt(std::unique_ptr<SqliteStatement> statement) {
+SqliteStatement* StatementCache::Adopt(std::unique_ptr<SqliteStatement> statement, bool keep) {
+  statement->keep_ = keep;
   lent_.push_front(std::move(statement));
   lent_.front()->position_ = lent_.begin();
   return lent_.front().get();
@@ -175,7 +176,7 @@ SqliteStatement* StatementCache::Adopt(std::unique_ptr<SqliteStatement> statemen
 
 void StatementCache::Return(SqliteStatement& statement) {
   // Keep one statement for a text: a second one, lent meanwhile, goes.
-  if (by_sql_.contains(statement.sql())) {
+  if (!statement.keep_ || by_sql_.contains(statement.sql())) {
     lent_.erase(statement.position_);
     return;
   }
