@@ -144,10 +144,12 @@ absl::Status StageCopy(const std::string& backup, Staging& staging, const Restor
 class OldFile {
  public:
   ~OldFile() {
+    bool all_back = true;
     for (auto moved = moved_.rbegin(); moved != moved_.rend(); ++moved) {
-      ::rename(moved->second.c_str(), moved->first.c_str());
+      all_back = ::rename(moved->second.c_str(), moved->first.c_str()) == 0 && all_back;
     }
-    if (!kept_as_.empty()) ::unlink(kept_as_.c_str());
+    // A log that stays behind stays beside its file.
+    if (!kept_as_.empty() && all_back) ::unlink(kept_as_.c_str());
   }
   OldFile() = default;
   OldFile(const OldFile&) = delete;

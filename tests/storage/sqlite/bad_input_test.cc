@@ -25,6 +25,7 @@ namespace {
 
 using test::StatusIs;
 using test::TemporaryDirectory;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing_support::ConnectionPtr;
@@ -32,6 +33,7 @@ using testing_support::ContentsOf;
 using testing_support::Int;
 using testing_support::NamesIn;
 using testing_support::OpenOrDie;
+using testing_support::SizeOf;
 using testing_support::Text;
 using testing_support::WriteFile;
 
@@ -132,6 +134,48 @@ TEST_F(BadInputTest, ALogOfGarbageIsIgnored) {
   MakeDatabase();
   WriteFile(path_ + "-wal", std::string(20000, 'x'));
   EXPECT_EQ(Int(*OpenOrDie({.path = path_}), "SELECT count(*) FROM t"), 200);
+}
+
+// What a crash between making the file and writing it leaves: a new database to a writer, one
+// without tables to a reader, which leaves it as it is.
+TEST_F(BadInputTest, AFileWithoutAByte) {
+  for (const Access access : {Access::kReadOnly, Access::kImmutable}) {
+    WriteFile(path_, "");
+    {
+      const ConnectionPtr reader = OpenOrDie({.path = path_, .access = access});
+      EXPECT_EQ(Int(*reader, "SELECT count(*) FROM sqlite_schema"), 0);
+      EXPECT_THAT(reader->Execute("SELECT * FROM t"),
+                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no such table")));
+    }
+    EXPECT_EQ(ContentsOf(path_), "");
+  }
+  for (const Access access : {Access::kReadWrite, Access::kCreate}) {
+    WriteFile(path_, "");
+    const ConnectionPtr writer = OpenOrDie({.path = path_, .access = access, .application_id = 7});
+    ASSERT_OK(writer->ExecuteScript("CREATE TABLE t(a); INSERT INTO t VALUES (1)"));
+    EXPECT_EQ(Text(*writer, "PRAGMA journal_mode"), "wal");
+    EXPECT_EQ(Int(*writer, "PRAGMA auto_vacuum"), 2);
+    EXPECT_EQ(Int(*writer, "PRAGMA application_id"), 7);
+  }
+}
+
+// Fewer bytes than a header, and a header that is cut.
+TEST_F(BadInputTest, AFileThatIsTooShort) {
+  MakeDatabase();
+  const std::string whole = ContentsOf(path_);
+  for (const std::size_t size : {1u, 15u, 16u, 99u, 100u, 511u, 4095u}) {
+    WriteFile(path_, whole.substr(0, size));
+    for (const Access access : {Access::kCreate, Access::kReadOnly, Access::kImmutable}) {
+      const auto opened = SqliteConnection::Open({.path = path_, .access = access});
+      const absl::Status status =
+          opened.ok() ? (*opened)->Execute("SELECT count(*) FROM t") : opened.status();
+      EXPECT_THAT(status.code(),
+                  AnyOf(absl::StatusCode::kDataLoss, absl::StatusCode::kFailedPrecondition,
+                        absl::StatusCode::kInvalidArgument))
+          << size << ": " << status;
+      EXPECT_LE(SizeOf(path_), 4096) << "nothing is made of it";
+    }
+  }
 }
 
 // ---- Gone, or not to be written -------------------------------------------------------------
