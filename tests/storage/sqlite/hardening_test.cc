@@ -268,7 +268,7 @@ TEST_F(HardeningTest, AFileOfAnotherApplicationIsRefused) {
 }
 
 TEST_F(HardeningTest, AFileOfAnotherApplicationIsNotTouched) {
-  Make("CREATE TABLE t(a); PRAGMA application_id = 5");
+  ASSERT_EQ(PlainDatabase(path_).Run("CREATE TABLE t(a); PRAGMA application_id = 5"), SQLITE_OK);
   const std::string before = testing_support::ContentsOf(path_);
   EXPECT_THAT(SqliteConnection::Open({.path = path_, .application_id = 6}),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another application")));

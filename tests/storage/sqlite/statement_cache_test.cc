@@ -298,8 +298,7 @@ TEST(StatementCacheTest, APragmaPreparedBeforeAChangeIsNotWhatTellsAfterIt) {
     test::TemporaryDirectory directory;
     const ConnectionPtr connection = OpenOrDie({.path = directory.File("t.db")});
     ASSERT_OK(connection->ExecuteScript("CREATE TABLE t(a)"));
-    const char* const pragma = each.pragma;
-    const auto ask = [&] {
+    const auto ask = [&](const std::string& pragma) {
       std::string answer;
       auto statement = connection->Prepare(pragma);
       EXPECT_OK(statement);
@@ -313,13 +312,14 @@ TEST(StatementCacheTest, APragmaPreparedBeforeAChangeIsNotWhatTellsAfterIt) {
       }));
       return answer;
     };
-    const std::string before = ask();
-    // Prepared and given back without having run, which leaves it as it was prepared.
+    const std::string pragma = each.pragma;
+    // Given back without having run, which leaves it as it was prepared.
     EXPECT_OK(connection->Prepare(pragma));
+    const std::string before = ask(pragma + " -- another text");
     ASSERT_OK(connection->ExecuteScript(each.change));
-    const std::string after = ask();
+    const std::string after = ask(pragma);
     EXPECT_NE(after, before) << pragma;
-    EXPECT_EQ(ask(), after) << pragma;
+    EXPECT_EQ(ask(pragma), after) << pragma;
   }
 }
 
