@@ -41,6 +41,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(EngineOptions options) {
   storage::DatabaseOptions database_options{.path = options.path,
                                             .writer_policy = storage::Policy::kUnit,
                                             .is_protected = IsOwnTable,
+                                            .application_id = options.application_id,
                                             .max_readers = options.max_readers,
                                             .busy_timeout = options.busy_timeout,
                                             .governor = options.governor};

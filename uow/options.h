@@ -26,6 +26,9 @@
 
 namespace vouch::uow {
 
+// "vouc", in the file's header, where other programs look for whose a file is.
+inline constexpr std::int32_t kApplicationId = 0x766F7563;
+
 enum class LogLevel { kInfo, kWarning, kError };
 
 // Units that wait for the writer at the same time share one transaction, and with it one wait for
@@ -48,6 +51,10 @@ struct GroupOptions {
 struct EngineOptions {
   // The database file, or ":memory:".
   std::string path = {};
+
+  // Marks a file that is made; one marked with another number is refused, one with none is taken
+  // (those of earlier versions have none). A program that marks its own files gives its own. 0: any.
+  std::int32_t application_id = kApplicationId;
 
   // The stores (uow/store.h); none: one called `main`, of all tables that qualify.
   std::vector<StoreOptions> stores = {};

@@ -85,9 +85,9 @@ std::string_view SkipBlank(std::string_view sql) {
   }
 }
 
-bool IsCreate(std::string_view sql) {
+bool BeginsWith(std::string_view sql, absl::string_view keyword) {
   sql = SkipBlank(sql);
-  return absl::StartsWithIgnoreCase(absl::string_view(sql.data(), sql.size()), "create");
+  return absl::StartsWithIgnoreCase(absl::string_view(sql.data(), sql.size()), keyword);
 }
 
 // SQLite takes a NUL byte for the end of the text; what follows it would be lost in silence.
@@ -195,8 +195,12 @@ absl::Status SqliteConnection::Initialize(bool created) {
                                      .unrestricted = options_.policy == Policy::kUnrestricted}));
   // Before the schema is read, which may name them.
   VOUCH_RETURN_IF_ERROR(routines_.Install(db_, options_.functions, options_.collations));
+  // Before anything is written to a file that is somebody else's, as the profile's journal mode is.
+  // One that cannot be read yet is asked again below; why it cannot, the profile says better.
+  const absl::Status others = CheckApplication(db_, options_.application_id, /*fresh=*/false);
+  if (absl::IsFailedPrecondition(others) && !NativeCode(others).has_value()) return others;
   VOUCH_RETURN_IF_ERROR(Configure(created));
-  // Reads the file for the first time: this is where "not a database" comes out.
+  // Reads the file, if nothing has yet: this is where "not a database" comes out.
   VOUCH_ASSIGN_OR_RETURN(const std::string encoding, QueryValue<std::string>("PRAGMA encoding"));
   if (encoding != "UTF-8") {
     return absl::FailedPreconditionError(
@@ -296,7 +300,7 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::Compile(std::string_view* sql, b
   }
   sqlite3_stmt* handle = nullptr;
   const char* tail = nullptr;
-  creating_ = IsCreate(*sql);
+  creating_ = BeginsWith(*sql, "create");
   changing_ = nullptr;
   // Statements of the cache live long, which SQLite wants to know. Given the NUL byte as well, it
   // does not copy the text, which for the statements of a long script would take quadratic time.
@@ -337,7 +341,9 @@ absl::StatusOr<StatementPtr> SqliteConnection::Prepare(std::string_view sql) {
     return absl::InvalidArgumentError(absl::StrCat("prepare: more than one statement in \"",
                                                    ShortSql(sql), "\": use ExecuteScript"));
   }
-  return StatementPtr(cache_.Adopt(std::move(statement)));
+  // storage/sqlite/statement.h says why.
+  const bool keep = !BeginsWith(sql, "pragma");
+  return StatementPtr(cache_.Adopt(std::move(statement), keep));
 }
 
 absl::StatusOr<StatementPtr> SqliteConnection::PrepareTrusted(std::string_view sql) {

@@ -167,15 +167,17 @@ SqliteStatement* StatementCache::Take(std::string_view sql) {
   return statement;
 }
 
-SqliteStatement* StatementCache::Adopt(std::unique_ptr<SqliteStatement> statement) {
-  statement->known_ = by_sql_.emplace(statement->sql(), statement.get()).second;
+SqliteStatement* StatementCache::Adopt(std::unique_ptr<SqliteStatement> statement, bool keep) {
+  statement->keep_ = keep;
+  statement->known_ = keep && by_sql_.emplace(statement->sql(), statement.get()).second;
   lent_.push_front(std::move(statement));
   lent_.front()->position_ = lent_.begin();
   return lent_.front().get();
 }
 
 void StatementCache::Return(SqliteStatement& statement) {
-  if (!statement.known_ && !MakeKnown(statement)) {
+  // Keep one statement for a text: a second one, lent meanwhile, goes.
+  if (!statement.keep_ || (!statement.known_ && !MakeKnown(statement))) {
     lent_.erase(statement.position_);
     return;
   }

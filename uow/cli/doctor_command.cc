@@ -68,7 +68,7 @@ std::string TextOf(const DoctorReport& report) {
 absl::Status ExamineDatabase(const std::string& path, const Settings& settings,
                              DoctorReport& report) {
   const Profile profile = Profile::Balanced();
-  VOUCH_RETURN_IF_ERROR(ExamineFile(path, profile, report));
+  ExamineLog(path, profile, report);
   const DoctorReport before = report;
   return StableRead(path, settings.wait, [&](storage::Connection& reader) {
     report = before;
@@ -84,11 +84,13 @@ int RunDoctor(const Settings& settings, Console& console) {
   const auto database = storage::PrepareDatabaseFile(settings.database, /*create=*/false);
   if (database.ok()) {
     path = database->path;
+    ExamineEnvironment(path, report);
     const absl::Status status = ExamineDatabase(path, settings, report);
     if (!status.ok()) return console.Fail(status, CodeForOpening(status));
   } else if (absl::IsNotFound(database.status())) {
     report.findings.push_back({DoctorFinding::Kind::kNote, "no_database",
                                absl::StrCat("there is no database ", settings.database)});
+    ExamineEnvironment(settings.database, report);
   } else {
     return console.Fail(database.status(), kUsage);
   }

@@ -51,6 +51,32 @@ TEST_F(DoctorCommandTest, TellsTheLibraryAndTheSettings) {
   EXPECT_TRUE(found);
 }
 
+TEST_F(DoctorCommandTest, TellsWhereTheDatabaseIs) {
+  Write("a", "a");
+  Index();
+  const auto before = Doctor();
+  for (const char* code : {"disk_space", "file_system", "folder", "file"}) {
+    EXPECT_THAT(KindOf(before, code), testing::AnyOf("fine", "note")) << code;
+  }
+  EXPECT_EQ(KindOf(before, "file"), "fine") << "made by us";
+  EXPECT_EQ(KindOf(before, "auto_vacuum"), "") << "made by us";
+  std::filesystem::permissions(database(), std::filesystem::perms(0606));
+  const auto after = Doctor(/*exit_code=*/1);
+  EXPECT_EQ(KindOf(after, "file"), "problem");
+  EXPECT_EQ(after["findings"].size(), before["findings"].size()) << "each fact once";
+}
+
+TEST_F(DoctorCommandTest, TellsAFileThatKeepsItsFreedPages) {
+  const std::string path = directory().File("plain.db");
+  auto plain =
+      storage::SqliteConnection::Open({.path = path, .profile = storage::Profile::SqliteDefault()});
+  ASSERT_OK(plain);
+  ASSERT_OK((*plain)->Execute("CREATE TABLE t(a)"));
+  plain->reset();
+  const Outcome outcome = RunVouch({"--db", path, "doctor"});
+  EXPECT_THAT(outcome.out, HasSubstr("note: auto_vacuum is none, not incremental"));
+}
+
 TEST_F(DoctorCommandTest, SpeaksToPeople) {
   Write("a", "a");
   Index();
