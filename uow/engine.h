@@ -140,6 +140,7 @@ class Engine {
 
  private:
   friend class ActiveUnit;
+  friend class Outbox;
 
   // A unit that Run or Begin has accepted.
   struct InFlight {
