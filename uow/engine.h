@@ -155,6 +155,7 @@ class Engine {
 
  private:
   friend class ActiveUnit;
+  friend class Outbox;
 
   Engine(EngineOptions options, std::unique_ptr<storage::Database> database);
 

@@ -13,6 +13,7 @@
 #include "uow/cli/printable.h"
 #include "uow/cli/stable_read.h"
 #include "uow/cli/text_table.h"
+#include "uow/contract.h"
 
 namespace vouch::cli {
 namespace {
@@ -65,6 +66,20 @@ std::string TextOf(const DoctorReport& report) {
   return absl::StrCat(text, "\n", table.Render());
 }
 
+// Adds what the contract of units of work says of a database that has any.
+absl::Status ExamineContract(storage::Connection& connection, DoctorReport& report) {
+  VOUCH_ASSIGN_OR_RETURN(const uow::ContractReport contract, uow::CheckContract(connection));
+  for (const uow::ContractViolation& violation : contract.violations) {
+    if (violation.rule == uow::ContractRule::kTableMissing) return absl::OkStatus();
+    report.findings.push_back({DoctorFinding::Kind::kProblem, "contract", violation.message});
+  }
+  if (contract.complies()) {
+    report.findings.push_back({DoctorFinding::Kind::kFine, "contract",
+                               absl::StrCat(contract.units, " units of work keep the contract")});
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ExamineDatabase(const std::string& path, const Settings& settings,
                              DoctorReport& report) {
   const Profile profile = Profile::Balanced();
@@ -72,7 +87,8 @@ absl::Status ExamineDatabase(const std::string& path, const Settings& settings,
   const DoctorReport before = report;
   return StableRead(path, settings.wait, [&](storage::Connection& reader) {
     report = before;
-    return ExamineSettings(reader, profile, report);
+    VOUCH_RETURN_IF_ERROR(ExamineSettings(reader, profile, report));
+    return ExamineContract(reader, report);
   });
 }
 

@@ -87,6 +87,24 @@ TEST_F(DoctorCommandTest, SpeaksToPeople) {
   EXPECT_THAT(outcome.err, IsEmpty());
 }
 
+TEST_F(DoctorCommandTest, ReadsTheContractOfUnitsOfWork) {
+  Write("a", "a");
+  Index();
+  EXPECT_EQ(KindOf(Doctor(), "contract"), "fine");
+  Execute("UPDATE unit_of_work SET contract_version = 'new' WHERE seq = 1");
+  const auto report = Doctor(/*exit_code=*/1);
+  EXPECT_EQ(KindOf(report, "contract"), "problem");
+  EXPECT_THAT(Vouch({"doctor"}).out,
+              HasSubstr("problem: contract: unit_of_work.contract_version is not a version n.n.n in"
+                        " 1 row, first of " +
+                        Text("SELECT uow_id FROM unit_of_work WHERE seq = 1")));
+}
+
+TEST_F(DoctorCommandTest, ADatabaseWithoutUnitsHasNoContract) {
+  Execute("CREATE TABLE t(x)");
+  EXPECT_EQ(KindOf(Doctor(), "contract"), "");
+}
+
 TEST_F(DoctorCommandTest, LeavesNothingBehind) {
   Write("a", "a");
   Index();
