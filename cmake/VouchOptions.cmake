@@ -32,7 +32,10 @@ if(VOUCH_SANITIZE)
   # AddressSanitizer finds as well (null, object-size, vptr) and what x86 does not mind (alignment):
   # they double the time once more.
   target_compile_options(vouch_build INTERFACE
-    -UNDEBUG -O1 -g1 -fsanitize=${flags} -fno-omit-frame-pointer -fno-sanitize-recover=all
-    $<$<IN_LIST:undefined,${VOUCH_SANITIZE}>:-fno-sanitize=null,object-size,vptr,alignment,nonnull-attribute,returns-nonnull-attribute>)
+    -UNDEBUG -O1 -g1 -fsanitize=${flags} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  if("undefined" IN_LIST VOUCH_SANITIZE)
+    target_compile_options(vouch_build INTERFACE
+      -fno-sanitize=null,object-size,vptr,alignment,nonnull-attribute,returns-nonnull-attribute)
+  endif()
   target_link_options(vouch_build INTERFACE -fsanitize=${flags})
 endif()
