@@ -1,5 +1,5 @@
-# Every find_package of the project. The library needs the first four; the program adds CLI11 and
-# nlohmann-json, tests add GoogleTest and Python, bench adds Google Benchmark.
+# Every find_package of the project. The library needs the first four, and nlohmann-json to be built;
+# the program adds CLI11, tests add GoogleTest and Python, bench adds Google Benchmark.
 find_package(Threads REQUIRED)
 find_package(absl REQUIRED)
 find_package(SQLite3 3.38 REQUIRED)

@@ -27,8 +27,15 @@ target_compile_options(vouch_build INTERFACE
   $<$<BOOL:${VOUCH_WARNINGS_AS_ERRORS}>:-Werror>)
 if(VOUCH_SANITIZE)
   string(REPLACE ";" "," flags "${VOUCH_SANITIZE}")
-  # Optimised, for speed, but with the assertions that CMake's optimised build types leave out.
+  # With the assertions that CMake's optimised build types leave out. -O1 and line numbers only: the
+  # tests hardly run slower, and compile in half the time. Of UndefinedBehaviorSanitizer without what
+  # AddressSanitizer finds as well (null, object-size, vptr) and what x86 does not mind (alignment):
+  # they double the time once more.
   target_compile_options(vouch_build INTERFACE
-    -UNDEBUG -fsanitize=${flags} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    -UNDEBUG -O1 -g1 -fsanitize=${flags} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  if("undefined" IN_LIST VOUCH_SANITIZE)
+    target_compile_options(vouch_build INTERFACE
+      -fno-sanitize=null,object-size,vptr,alignment,nonnull-attribute,returns-nonnull-attribute)
+  endif()
   target_link_options(vouch_build INTERFACE -fsanitize=${flags})
 endif()

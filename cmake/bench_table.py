@@ -15,7 +15,7 @@ import sys
 # bench/support/remarks.h puts there is used.
 CONTEXT = ["date", "command", "cpu", "num_cpus", "load_avg", "clock", "kernel", "filesystem",
            "compiler", "build", "vouch", "abseil", "sqlite", "openssl", "boost", "soci", "poco",
-           "libzdb", "hikaricp", "java", "settings"]
+           "libzdb", "sqlitecpp", "hikaricp", "java", "settings"]
 # Parts of a name that say how time was taken, not what was measured.
 HOW_MEASURED = re.compile(r"real_time|process_time|manual_time|(iterations|repeats|min_time|"
                           r"min_warmup_time):.*")

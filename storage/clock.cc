@@ -37,7 +37,21 @@ std::string FormatUtcMillis(absl::Time time) {
   const absl::Time clamped = std::clamp(time, first, last);
   const absl::Time millis =
       absl::UnixEpoch() + absl::Floor(clamped - absl::UnixEpoch(), absl::Milliseconds(1));
-  return absl::FormatTime("%E4Y-%m-%d%ET%H:%M:%E3SZ", millis, absl::UTCTimeZone());
+  const absl::CivilSecond civil = absl::ToCivilSecond(millis, absl::UTCTimeZone());
+  const std::int64_t fraction = absl::ToUnixMillis(millis) % 1000;
+  std::string text = "0000-00-00T00:00:00.000Z";
+  // `absl::FormatTime` takes ten times as long, and every unit of work writes two times.
+  const auto put = [&](std::size_t end, std::int64_t number) {
+    for (; number > 0; number /= 10) text[--end] = static_cast<char>('0' + number % 10);
+  };
+  put(4, civil.year());
+  put(7, civil.month());
+  put(10, civil.day());
+  put(13, civil.hour());
+  put(16, civil.minute());
+  put(19, civil.second());
+  put(23, fraction < 0 ? fraction + 1000 : fraction);
+  return text;
 }
 
 std::optional<absl::Time> ParseUtc(std::string_view text) {

@@ -87,9 +87,11 @@ class Connection {
   virtual absl::Status Begin(TransactionMode mode) = 0;
   virtual absl::Status Commit() = 0;
   virtual absl::Status Rollback() = 0;
-  virtual absl::Status BeginSavepoint(int depth) = 0;
-  virtual absl::Status ReleaseSavepoint(int depth) = 0;
-  virtual absl::Status RollbackSavepoint(int depth) = 0;
+  // A savepoint is known by a number that its connection uses once: a guard that outlives its
+  // transaction cannot undo a part of the next one. Ending one ends those within it.
+  virtual absl::StatusOr<std::uint64_t> BeginSavepoint() = 0;
+  virtual absl::Status ReleaseSavepoint(std::uint64_t savepoint) = 0;
+  virtual absl::Status RollbackSavepoint(std::uint64_t savepoint) = 0;
 };
 
 }  // namespace vouch::storage

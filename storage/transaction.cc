@@ -36,28 +36,28 @@ absl::Status Transaction::Rollback() {
   return std::exchange(connection_, nullptr)->Rollback();
 }
 
-absl::StatusOr<Savepoint> Savepoint::Begin(Connection& connection, int depth) {
-  VOUCH_RETURN_IF_ERROR(connection.BeginSavepoint(depth));
-  return Savepoint(connection, depth);
+absl::StatusOr<Savepoint> Savepoint::Begin(Connection& connection) {
+  VOUCH_ASSIGN_OR_RETURN(const std::uint64_t savepoint, connection.BeginSavepoint());
+  return Savepoint(connection, savepoint);
 }
 
 Savepoint::Savepoint(Savepoint&& other) noexcept
-    : connection_(std::exchange(other.connection_, nullptr)), depth_(other.depth_) {}
+    : connection_(std::exchange(other.connection_, nullptr)), savepoint_(other.savepoint_) {}
 
 Savepoint::~Savepoint() {
-  if (connection_ != nullptr) (void)connection_->RollbackSavepoint(depth_);
+  if (connection_ != nullptr) (void)connection_->RollbackSavepoint(savepoint_);
 }
 
 absl::Status Savepoint::Release() {
   if (connection_ == nullptr) return Ended("release savepoint");
-  VOUCH_RETURN_IF_ERROR(connection_->ReleaseSavepoint(depth_));
+  VOUCH_RETURN_IF_ERROR(connection_->ReleaseSavepoint(savepoint_));
   connection_ = nullptr;
   return absl::OkStatus();
 }
 
 absl::Status Savepoint::Rollback() {
   if (connection_ == nullptr) return Ended("rollback savepoint");
-  return std::exchange(connection_, nullptr)->RollbackSavepoint(depth_);
+  return std::exchange(connection_, nullptr)->RollbackSavepoint(savepoint_);
 }
 
 }  // namespace vouch::storage

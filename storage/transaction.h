@@ -18,6 +18,8 @@
 #ifndef VOUCH_STORAGE_TRANSACTION_H_
 #define VOUCH_STORAGE_TRANSACTION_H_
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "storage/connection.h"
@@ -41,11 +43,11 @@ class [[nodiscard]] Transaction {
   Connection* connection_;  // Null once committed, rolled back or moved from.
 };
 
-// A part of a transaction that can be undone alone. `depth` tells nested ones apart: the caller
-// counts, starting at 1.
+// A part of a transaction that can be undone alone. Savepoints nest; ending one ends those within.
+// One that outlives its transaction does nothing.
 class [[nodiscard]] Savepoint {
  public:
-  static absl::StatusOr<Savepoint> Begin(Connection& connection, int depth);
+  static absl::StatusOr<Savepoint> Begin(Connection& connection);
 
   Savepoint(Savepoint&& other) noexcept;
   Savepoint& operator=(Savepoint&&) = delete;
@@ -55,10 +57,11 @@ class [[nodiscard]] Savepoint {
   absl::Status Rollback();
 
  private:
-  Savepoint(Connection& connection, int depth) : connection_(&connection), depth_(depth) {}
+  Savepoint(Connection& connection, std::uint64_t savepoint)
+      : connection_(&connection), savepoint_(savepoint) {}
 
   Connection* connection_;  // Null once released, rolled back or moved from.
-  int depth_;
+  std::uint64_t savepoint_;
 };
 
 }  // namespace vouch::storage

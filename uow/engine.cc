@@ -10,8 +10,11 @@
 #include "storage/migrations/migrator.h"
 #include "storage/migrations/sets.h"
 #include "storage/status_macros.h"
-#include "uow/failure.h"
 #include "uow/internal/active_unit.h"
+#include "uow/internal/deadline.h"
+#include "uow/internal/group_commit.h"
+#include "uow/internal/in_flight.h"
+#include "uow/internal/recorder.h"
 
 namespace vouch::uow {
 namespace {
@@ -26,17 +29,8 @@ using storage::StatementPtr;
 using storage::Transaction;
 using storage::TransactionMode;
 
-// Failed units that wait to be recorded; more are counted as lost.
-constexpr std::size_t kMostUnrecorded = 1024;
 // How long Close() tries to record what is left when its own time is up.
 constexpr absl::Duration kLastFlush = absl::Seconds(1);
-
-absl::StatusOr<std::int64_t> SchemaVersion(SqliteConnection& connection) {
-  VOUCH_ASSIGN_OR_RETURN(const StatementPtr query,
-                         connection.PrepareTrusted("PRAGMA schema_version"));
-  VOUCH_RETURN_IF_ERROR(query->Step().status());
-  return query->Get<std::int64_t>(0);
-}
 
 }  // namespace
 
@@ -47,6 +41,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(EngineOptions options) {
   storage::DatabaseOptions database_options{.path = options.path,
                                             .writer_policy = storage::Policy::kUnit,
                                             .is_protected = IsOwnTable,
+                                            .application_id = options.application_id,
                                             .max_readers = options.max_readers,
                                             .busy_timeout = options.busy_timeout,
                                             .governor = options.governor};
@@ -62,6 +57,10 @@ Engine::Engine(EngineOptions options, std::unique_ptr<storage::Database> databas
     : options_(std::move(options)),
       database_(std::move(database)),
       ids_(*options_.wall_clock),
+      recorder_(std::make_unique<Recorder>(options_)),
+      group_(std::make_unique<GroupCommit>(
+          options_, *database_, *recorder_, [this] { return MayBegin(); },
+          [this] { SetInDoubt(); })),
       random_(std::random_device()()) {}
 
 Engine::~Engine() { (void)Close(absl::InfiniteDuration()); }
@@ -99,42 +98,8 @@ absl::Status Engine::OpenLedger() {
   VOUCH_ASSIGN_OR_RETURN(storage::WriteLease lease, database_->Write());
   VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
                          Transaction::Begin(*lease, TransactionMode::kWrite));
-  VOUCH_RETURN_IF_ERROR(
-      ledger_.Open(*lease, ids_.Next(), storage::FormatUtcMillis(options_.wall_clock->Now())));
-  VOUCH_RETURN_IF_ERROR(ReloadSchema(*lease));
-  VOUCH_RETURN_IF_ERROR(RefuseUnreceiptedRows(*lease));
+  VOUCH_RETURN_IF_ERROR(recorder_->Open(*lease, ids_.Next()));
   return transaction.Commit();
-}
-
-absl::Status Engine::ReloadSchema(SqliteConnection& connection) {
-  VOUCH_ASSIGN_OR_RETURN(schema_version_, SchemaVersion(connection));
-  VOUCH_ASSIGN_OR_RETURN(stores_,
-                         StoreMap::Build(connection, options_.stores, options_.unreceipted_tables));
-  return absl::OkStatus();
-}
-
-absl::Status Engine::RefuseUnreceiptedRows(SqliteConnection& connection) {
-  for (const StoreTable* table : stores_.tables()) {
-    VOUCH_ASSIGN_OR_RETURN(const bool has_rows, connection.QueryValue<bool>(absl::StrCat(
-                                                    "SELECT EXISTS (SELECT 1 FROM main.",
-                                                    QuoteIdentifier(table->schema.name), ")")));
-    if (!has_rows) continue;
-    // Record ids of a table are those from "name/" up to, not including, "name0".
-    const std::string first(table->encoder.record_prefix());
-    std::string past = first;
-    ++past.back();
-    VOUCH_ASSIGN_OR_RETURN(
-        const bool receipted,
-        connection.QueryValue<bool>("SELECT EXISTS (SELECT 1 FROM uow_writes"
-                                    " WHERE record_id >= ?1 AND record_id < ?2 AND store = ?3)",
-                                    first, past, table->store));
-    if (receipted) continue;
-    return absl::FailedPreconditionError(
-        absl::StrCat("engine: table ", table->schema.name, " of store ", table->store,
-                     " holds rows that no receipt tells of; leave the table out of the stores, or"
-                     " write its rows through units of work"));
-  }
-  return absl::OkStatus();
 }
 
 // ---- Running --------------------------------------------------------------------------------
@@ -151,29 +116,36 @@ absl::StatusOr<UnitRecord> Engine::NewRecord(const RunOptions& options) {
                     .band = options.band};
 }
 
-absl::StatusOr<Engine::InFlightToken> Engine::Enter(const std::string& uow_id, pool::CallSite site,
-                                                    bool runs_here) {
-  const std::thread::id self = std::this_thread::get_id();
+absl::Status Engine::MayBegin() const {
   const MutexLock lock(&mutex_);
-  if (closing_) return absl::FailedPreconditionError("run: the engine is closed");
+  return MayBeginLocked();
+}
+
+absl::Status Engine::MayBeginLocked() const {
+  if (closed_) return absl::FailedPreconditionError("run: the engine is closed");
   if (in_doubt_) {
     return absl::FailedPreconditionError(
         "run: the outcome of an earlier commit is unknown; open the engine again");
   }
-  for (const InFlight& other : in_flight_) {
-    if (other.thread != self) continue;
-    return absl::FailedPreconditionError(
-        absl::StrCat("run: called within unit ", other.uow_id, " of the same engine, begun at ",
-                     other.site.file, ":", other.site.line, ": it would wait for itself"));
-  }
-  in_flight_.push_back(
-      {.uow_id = uow_id, .site = site, .thread = runs_here ? std::optional(self) : std::nullopt});
-  return std::prev(in_flight_.end());
+  return absl::OkStatus();
 }
 
-void Engine::Leave(InFlightToken token) {
+absl::Status Engine::Enter(InFlight& unit) {
+  if (const InFlight* other = unit.Enclosing()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("run: called within unit ", other->uow_id(), " of the same engine, begun at ",
+                     other->site().file, ":", other->site().line, ": it would wait for itself"));
+  }
   const MutexLock lock(&mutex_);
-  in_flight_.erase(token);
+  if (closing_) return absl::FailedPreconditionError("run: the engine is closed");
+  VOUCH_RETURN_IF_ERROR(MayBeginLocked());
+  unit.position_ = in_flight_.insert(in_flight_.end(), &unit);
+  return absl::OkStatus();
+}
+
+void Engine::Leave(InFlight& unit) {
+  const MutexLock lock(&mutex_);
+  in_flight_.erase(unit.position_);
   if (in_flight_.empty()) changed_.SignalAll();
 }
 
@@ -182,34 +154,45 @@ absl::StatusOr<Receipt> Engine::Run(const RunOptions& options,
                                     pool::CallSite site) {
   const auto begun = options_.steady_clock->Now();
   const absl::Duration timeout = options.timeout.value_or(options_.unit_timeout);
+  const auto deadline = DeadlineAfter(std::chrono::steady_clock::now(), timeout);
   const RetryOptions& retry = options.retry.has_value() ? *options.retry : options_.retry;
   VOUCH_ASSIGN_OR_RETURN(UnitRecord record, NewRecord(options));
-  VOUCH_ASSIGN_OR_RETURN(const InFlightToken token, Enter(record.uow_id, site, true));
+  InFlight in_flight(*this, record.uow_id, site, InFlight::Thread::kThis);
+  VOUCH_RETURN_IF_ERROR(Enter(in_flight));
   struct LeaveAtEnd {
-    ~LeaveAtEnd() { engine.Leave(token); }
+    ~LeaveAtEnd() { engine.Leave(unit); }
     Engine& engine;
-    InFlightToken token;
-  } const leave{*this, token};
+    InFlight& unit;
+  } const leave{*this, in_flight};
 
   while (true) {
-    absl::StatusOr<Receipt> receipt;
-    try {
-      receipt = Attempt(record, function, begun, timeout, site);
-    } catch (...) {
-      RecordFailure(record, absl::CancelledError("the function threw an exception"));
-      throw;
+    GroupCommit::Unit unit(record, function);
+    unit.site = site;
+    unit.begun = begun;
+    unit.deadline = deadline;
+    unit.timeout = timeout;
+    unit.stop = options.stop;
+    unit.alone = options.alone;
+    unit.has_new_id = options.uow_id.empty();
+    unit.any_thread = options.any_thread;
+    group_->Run(unit);
+    if (unit.result.ok()) {
+      if (!unit.result->was_duplicate) CountCommitted();
+      return std::move(unit.result);
     }
-    if (receipt.ok()) return receipt;
+    const absl::Status& status = unit.result.status();
     const absl::Duration used = absl::FromChrono(options_.steady_clock->Now() - begun);
-    const auto delay =
-        DelayBeforeRetry(retry, receipt.status(), record.retries, timeout - used, Random());
+    const auto delay = unit.exception != nullptr ? std::nullopt
+                                                 : DelayBeforeRetry(retry, status, record.retries,
+                                                                    timeout - used, Random());
     if (!delay.has_value()) {
-      RecordFailure(record, receipt.status());
-      return receipt;
+      RecordFailure(record, status);
+      if (unit.exception != nullptr) std::rethrow_exception(unit.exception);
+      return status;
     }
     Log(LogLevel::kWarning,
         absl::StrCat("unit ", record.uow_id, " is tried again after ", absl::FormatDuration(*delay),
-                     ": ", std::string(receipt.status().message())));
+                     ": ", std::string(status.message())));
     std::this_thread::sleep_for(absl::ToChronoNanoseconds(*delay));
     ++record.retries;
     const MutexLock lock(&mutex_);
@@ -217,51 +200,14 @@ absl::StatusOr<Receipt> Engine::Run(const RunOptions& options,
   }
 }
 
-absl::StatusOr<Receipt> Engine::Attempt(UnitRecord& record,
-                                        absl::FunctionRef<absl::Status(UnitOfWork&)> function,
-                                        storage::SteadyClock::TimePoint begun,
-                                        absl::Duration timeout, pool::CallSite site) {
-  record.status = UnitStatus::kCommitted;
-  record.failed_store.clear();
-  ActiveUnit active(*this, record, begun, timeout);
-  record.status = UnitStatus::kFailed;  // Unless it turns out otherwise.
-  VOUCH_RETURN_IF_ERROR(active.Start(site));
-  if (active.duplicate().has_value()) return *active.duplicate();
-
-  absl::Status status;
-  try {
-    status = function(active.unit());
-  } catch (...) {
-    record.status = UnitStatus::kRolledBack;
-    throw;
-  }
-  if (!status.ok()) {
-    if (IsCallersDecision(status)) record.status = UnitStatus::kRolledBack;
-    record.failed_store = active.StoreOf(status);
-    (void)active.Rollback();
-    return status;
-  }
-  absl::StatusOr<Receipt> receipt = active.Commit();
-  if (!receipt.ok()) {
-    record.failed_store = active.StoreOf(receipt.status());
-    return receipt;
-  }
-  CountCommitted();
-  return receipt;
-}
-
 absl::StatusOr<InteractiveUnit> Engine::Begin(const RunOptions& options, pool::CallSite site) {
   const auto begun = options_.steady_clock->Now();
+  const absl::Duration timeout = options.timeout.value_or(options_.unit_timeout);
   VOUCH_ASSIGN_OR_RETURN(UnitRecord record, NewRecord(options));
-  VOUCH_ASSIGN_OR_RETURN(const InFlightToken token, Enter(record.uow_id, site, false));
-  auto active = std::make_unique<ActiveUnit>(*this, std::move(record), begun,
-                                             options.timeout.value_or(options_.unit_timeout));
-  active->Own(token);
-  VOUCH_RETURN_IF_ERROR(active->Start(site));
-  if (active->duplicate().has_value()) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        "begin: unit ", options.uow_id, " is committed, as number ", active->duplicate()->seq));
-  }
+  auto active =
+      std::make_unique<ActiveUnit>(*this, std::move(record), begun,
+                                   DeadlineAfter(std::chrono::steady_clock::now(), timeout), site);
+  VOUCH_RETURN_IF_ERROR(active->Start(options.stop));
   return InteractiveUnit(std::move(active));
 }
 
@@ -271,60 +217,13 @@ absl::StatusOr<storage::ReadLease> Engine::Read(pool::CallSite site) {
 
 // ---- What is written after the fact ---------------------------------------------------------
 
-absl::Status Engine::WritePending(SqliteConnection& connection) {
-  VOUCH_ASSIGN_OR_RETURN(const bool others_wrote, ledger_.Refresh(connection));
-  if (others_wrote) {
-    VOUCH_ASSIGN_OR_RETURN(const std::int64_t version, SchemaVersion(connection));
-    if (version != schema_version_) VOUCH_RETURN_IF_ERROR(ReloadSchema(connection));
-  }
-  if (commit_time_.has_value() && commit_time_->time >= absl::Milliseconds(1)) {
-    VOUCH_RETURN_IF_ERROR(
-        ledger_.RecordCommitTime(connection, commit_time_->seq, commit_time_->time));
-  }
-  {
-    const MutexLock lock(&mutex_);
-    being_recorded_.swap(unrecorded_);
-  }
-  for (const UnitRecord& record : being_recorded_) {
-    VOUCH_RETURN_IF_ERROR(ledger_.Append(connection, record, {}).status());
-  }
-  return absl::OkStatus();
-}
-
-void Engine::PendingWritten(bool written) {
-  if (written) {
-    ledger_.Committed();
-    commit_time_.reset();
-    being_recorded_.clear();
-    return;
-  }
-  ledger_.Abandoned();
-  if (being_recorded_.empty()) return;
-  const MutexLock lock(&mutex_);
-  unrecorded_.insert(unrecorded_.begin(), std::make_move_iterator(being_recorded_.begin()),
-                     std::make_move_iterator(being_recorded_.end()));
-  being_recorded_.clear();
-}
-
 void Engine::RecordFailure(UnitRecord record, const absl::Status& status) {
-  record.writes.clear();
-  if (record.status == UnitStatus::kFailed) {
-    record.error_type = ErrorTypeOf(status);
-    record.error_message = std::string(status.message());
-    record.error_time = storage::FormatUtcMillis(options_.wall_clock->Now());
-    record.recovery_attempted = true;
-  } else {
-    record.failed_store.clear();
-  }
+  recorder_->DescribeFailure(record, status);
   {
     const MutexLock lock(&mutex_);
     ++(record.status == UnitStatus::kFailed ? counts_.failed : counts_.rolled_back);
-    if (unrecorded_.size() >= kMostUnrecorded) {
-      ++counts_.lost_records;
-      return;
-    }
-    unrecorded_.push_back(std::move(record));
   }
+  recorder_->Add(std::move(record));
   // When the writer is busy, whoever has it next records this one too.
   (void)FlushPending(absl::ZeroDuration());
 }
@@ -334,11 +233,11 @@ absl::Status Engine::FlushPending(absl::Duration timeout) {
   const auto flush = [&]() -> absl::Status {
     VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
                            Transaction::Begin(*lease, TransactionMode::kWrite));
-    VOUCH_RETURN_IF_ERROR(WritePending(*lease));
+    VOUCH_RETURN_IF_ERROR(recorder_->Begin(*lease));
     return transaction.Commit();
   };
   const absl::Status status = flush();
-  PendingWritten(status.ok());
+  recorder_->Ended(status.ok());
   if (!status.ok()) {
     Log(LogLevel::kWarning,
         absl::StrCat("a failed unit is not recorded yet: ", std::string(status.message())));
@@ -364,9 +263,9 @@ absl::Status Engine::Close(absl::Duration timeout) {
     }
     if (!in_flight_.empty()) {
       std::string units;
-      for (const InFlight& unit : in_flight_) {
-        absl::StrAppend(&units, units.empty() ? "" : ", ", unit.uow_id, " begun at ",
-                        unit.site.file, ":", unit.site.line);
+      for (const InFlight* unit : in_flight_) {
+        absl::StrAppend(&units, units.empty() ? "" : ", ", unit->uow_id(), " begun at ",
+                        unit->site().file, ":", unit->site().line);
       }
       return absl::DeadlineExceededError(absl::StrCat("close: ", in_flight_.size(),
                                                       " units are still running after ",
@@ -389,11 +288,19 @@ EngineStats Engine::stats() const {
     const MutexLock lock(&mutex_);
     stats = counts_;
     stats.in_flight = static_cast<std::int64_t>(in_flight_.size());
-    stats.unrecorded = static_cast<std::int64_t>(unrecorded_.size());
   }
+  stats.unrecorded = recorder_->unrecorded();
+  stats.lost_records = recorder_->lost_records();
+  const GroupStats group = group_->stats();
+  stats.waiting = group.waiting;
+  stats.batches = group.batches;
+  stats.largest_batch = group.largest;
+  stats.replays = group.replays;
   stats.database = database_->stats();
   return stats;
 }
+
+const std::string& Engine::ledger_id() const { return recorder_->ledger().id(); }
 
 void Engine::CountCommitted() {
   const MutexLock lock(&mutex_);
@@ -439,7 +346,7 @@ absl::StatusOr<Receipt> InteractiveUnit::Commit() {
     return absl::FailedPreconditionError("commit: the unit has been committed or rolled back");
   }
   const std::unique_ptr<ActiveUnit> unit = std::move(unit_);
-  return unit->End(UnitStatus::kCommitted);
+  return unit->Commit();
 }
 
 absl::Status InteractiveUnit::Rollback() {
@@ -447,7 +354,7 @@ absl::Status InteractiveUnit::Rollback() {
     return absl::FailedPreconditionError("rollback: the unit has been committed or rolled back");
   }
   const std::unique_ptr<ActiveUnit> unit = std::move(unit_);
-  return unit->End(UnitStatus::kRolledBack).status();
+  return unit->Rollback();
 }
 
 }  // namespace vouch::uow

@@ -10,6 +10,11 @@
 //         return unit.Execute("UPDATE accounts SET balance = balance + 10 WHERE id = ?1", 2);
 //       }));
 //
+// Units that wait for the writer at the same time share a transaction and its COMMIT (GroupOptions
+// in uow/options.h). Each function still runs on its caller's thread, one after another, and sees
+// what those before it did. One that fails leaves no trace in its neighbours, for which they may
+// have to be run again.
+//
 // A unit of work is a function whose changes are stored together or not at all. In the same
 // transaction its receipt is written: which rows it changed, from which state to which, chained to
 // the receipt before (uow/format.h). A unit that failed or was rolled back is recorded too, after
@@ -25,15 +30,16 @@
 // Ownership: the engine must outlive its units and leases; ~Engine waits for them.
 // Errors of Run and Commit, besides those of the function itself:
 //   kDeadlineExceeded    no writer, or not done, in time; nothing is stored
-//   kAborted             retried as often as the options allow, and still stopped; nothing is
-//   stored kInvalidArgument     a bad option, or a foreign key that is violated at the end
+//   kCancelled           its stop token was requested; nothing is stored
+//   kAborted             retried as often as the options allow, and still stopped; nothing is stored
+//   kInvalidArgument     a bad option, or a foreign key that is violated at the end
 //   kPermissionDenied    it changed a table that is in no store
-//   kFailedPrecondition  called within a unit of this engine, or the engine is closed
-//   kUnknown             COMMIT was sent and its outcome could not be found out; the engine takes
-//   no
+//   kFailedPrecondition  called within a unit of this engine, or the engine is closed; a savepoint
+//                        outlived the function
+//   kUnknown             COMMIT was sent and its outcome could not be found out; the engine takes no
 //                        more units until it is opened again
-// Cost: a unit waits for the disk once, in COMMIT. Encoding and hashing take about 5 µs a row, the
-//   ledger's two rows about 20 µs.
+// Cost: a unit waits for the disk once, in COMMIT, together with those that ran since the last one.
+//   Encoding and hashing take about 5 µs a row, the ledger's two rows about 20 µs.
 
 #ifndef VOUCH_UOW_ENGINE_H_
 #define VOUCH_UOW_ENGINE_H_
@@ -67,6 +73,9 @@ namespace vouch::uow {
 
 class ActiveUnit;
 class Engine;
+class GroupCommit;
+class InFlight;
+class Recorder;
 
 // A unit that its holder ends: it has the writer to itself until then, and is rolled back unless
 // committed.
@@ -97,18 +106,24 @@ struct EngineStats {
   std::int64_t failed = 0;
   std::int64_t retries = 0;
   std::int64_t in_flight = 0;
+  std::int64_t waiting = 0;  // Of these, in line for the writer.
   // Failed or rolled-back units that are not in the ledger yet, and that never will be, because
   // more than the queue holds could not be written.
   std::int64_t unrecorded = 0;
   std::int64_t lost_records = 0;
+  // How units were grouped: transactions committed, the most units in one, and transactions that
+  // were rolled back and run again because a unit in them failed.
+  std::int64_t batches = 0;
+  std::int64_t largest_batch = 0;
+  std::int64_t replays = 0;
   storage::DatabaseStats database = {};
 };
 
 class Engine {
  public:
   // Opens or creates the database, brings its schema up to date, and checks the stores.
-  // kFailedPrecondition: the schema is newer than this program or, with `migrate` off, older; a
-  // store's table holds rows that no receipt tells of. kUnimplemented: a store in another file.
+  // kFailedPrecondition: the file is another application's (EngineOptions::application_id); the
+  // schema is newer than this program or, with `migrate` off, older; a store's table holds rows that no receipt tells of. kUnimplemented: a store in another file.
   // Otherwise as storage::Database::Open.
   static absl::StatusOr<std::unique_ptr<Engine>> Open(EngineOptions options);
   ~Engine();
@@ -136,44 +151,28 @@ class Engine {
   absl::Status Close(absl::Duration timeout);
 
   EngineStats stats() const;
-  const std::string& ledger_id() const { return ledger_.id(); }
+  const std::string& ledger_id() const;
 
  private:
   friend class ActiveUnit;
-
-  // A unit that Run or Begin has accepted.
-  struct InFlight {
-    std::string uow_id;
-    pool::CallSite site;
-    std::optional<std::thread::id> thread;  // Of Run: where the function runs.
-  };
-  using InFlightToken = std::list<InFlight>::iterator;
+  friend class Outbox;
 
   Engine(EngineOptions options, std::unique_ptr<storage::Database> database);
 
   absl::Status Migrate();
   absl::Status OpenLedger();
-  absl::Status RefuseUnreceiptedRows(storage::SqliteConnection& connection);
 
   absl::StatusOr<UnitRecord> NewRecord(const RunOptions& options);
-  absl::StatusOr<InFlightToken> Enter(const std::string& uow_id, pool::CallSite site,
-                                      bool runs_here);
-  void Leave(InFlightToken token);
-  // Runs the function once. When it fails, `record` says how and where.
-  absl::StatusOr<Receipt> Attempt(UnitRecord& record,
-                                  absl::FunctionRef<absl::Status(UnitOfWork&)> function,
-                                  storage::SteadyClock::TimePoint begun, absl::Duration timeout,
-                                  pool::CallSite site);
+  // Why no unit may begin; OK if one may.
+  absl::Status MayBegin() const;
+  absl::Status MayBeginLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Enter(InFlight& unit);
+  void Leave(InFlight& unit);
 
-  // Within a write transaction, before its unit: what earlier ones left to be written. Once the
-  // transaction has ended, PendingWritten() says whether it was.
-  absl::Status WritePending(storage::SqliteConnection& connection);
-  void PendingWritten(bool written);
   // Sees to it that a unit that failed or was rolled back gets into the ledger: now when the writer
   // is free, else with the next unit.
   void RecordFailure(UnitRecord record, const absl::Status& status);
   absl::Status FlushPending(absl::Duration timeout);
-  absl::Status ReloadSchema(storage::SqliteConnection& connection);
 
   void CountCommitted();
   void SetInDoubt();
@@ -185,21 +184,12 @@ class Engine {
   const std::unique_ptr<storage::Database> database_;
   UlidGenerator ids_;
 
-  // Of the holder of the writer.
-  Ledger ledger_;
-  StoreMap stores_;
-  std::int64_t schema_version_ = 0;
-  struct CommitTime {
-    std::int64_t seq;
-    absl::Duration time;
-  };
-  std::optional<CommitTime> commit_time_;   // Of the last unit, not yet in its row.
-  std::vector<UnitRecord> being_recorded_;  // Taken from unrecorded_ by the open transaction.
+  const std::unique_ptr<Recorder> recorder_;
+  const std::unique_ptr<GroupCommit> group_;
 
   mutable pool::Mutex mutex_;
   pool::CondVar changed_;  // in_flight_ has become empty.
-  std::list<InFlight> in_flight_ ABSL_GUARDED_BY(mutex_);
-  std::vector<UnitRecord> unrecorded_ ABSL_GUARDED_BY(mutex_);
+  std::list<InFlight*> in_flight_ ABSL_GUARDED_BY(mutex_);
   EngineStats counts_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t random_ ABSL_GUARDED_BY(mutex_);
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;

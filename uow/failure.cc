@@ -4,34 +4,159 @@
 
 namespace vouch::uow {
 
-const char* ErrorTypeOf(const absl::Status& status) {
-  const bool native = storage::NativeCode(status).has_value();
+namespace {
+
+// Of SQLite's codes, here only to tell what a retryable status cannot: a lock from a failing disk.
+constexpr int kPrimaryCodeMask = 0xFF;
+constexpr int kIoError = 10;
+
+bool IsIoError(const absl::Status& status) {
+  const auto code = storage::NativeCode(status);
+  return code.has_value() && (*code & kPrimaryCodeMask) == kIoError;
+}
+
+bool IsConstraint(const absl::Status& status) {
+  return storage::NativeCode(status).has_value() &&
+         std::string(status.message()).find("constraint failed") != std::string::npos;
+}
+
+}  // namespace
+
+const char* NameOf(FailureReason reason) {
+  switch (reason) {
+    case FailureReason::kTimeout:
+      return "timeout";
+    case FailureReason::kConstraintViolation:
+      return "constraint_violation";
+    case FailureReason::kDeadlock:
+      return "deadlock";
+    case FailureReason::kCoordinatorFailure:
+      return "coordinator_failure";
+    case FailureReason::kNetworkPartition:
+      return "network_partition";
+    case FailureReason::kResourceExhaustion:
+      return "resource_exhaustion";
+    case FailureReason::kCorruption:
+      return "corruption";
+    case FailureReason::kAuthorizationFailure:
+      return "authorization_failure";
+    case FailureReason::kValidationFailure:
+      return "validation_failure";
+    case FailureReason::kUserAbort:
+      return "user_abort";
+  }
+  return "coordinator_failure";
+}
+
+std::optional<FailureReason> ParseFailureReason(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(FailureReason::kUserAbort); ++i) {
+    const auto reason = static_cast<FailureReason>(i);
+    if (name == NameOf(reason)) return reason;
+  }
+  return std::nullopt;
+}
+
+const char* NameOf(FailureStage stage) {
+  switch (stage) {
+    case FailureStage::kInitialization:
+      return "initialization";
+    case FailureStage::kPreparation:
+      return "preparation";
+    case FailureStage::kExecution:
+      return "execution";
+    case FailureStage::kCommit:
+      return "commit";
+    case FailureStage::kCleanup:
+      return "cleanup";
+  }
+  return "execution";
+}
+
+const char* NameOf(RecoveryAction action) {
+  switch (action) {
+    case RecoveryAction::kRetry:
+      return "retry";
+    case RecoveryAction::kRetryWithBackoff:
+      return "retry_with_backoff";
+    case RecoveryAction::kManualIntervention:
+      return "manual_intervention";
+    case RecoveryAction::kEscalate:
+      return "escalate";
+    case RecoveryAction::kIgnore:
+      return "ignore";
+  }
+  return "escalate";
+}
+
+FailureReason ReasonOf(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kDeadlineExceeded:
-      return "timeout";
+      return FailureReason::kTimeout;
     case absl::StatusCode::kAlreadyExists:
-      return "constraint_violation";
+      return FailureReason::kConstraintViolation;
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kOutOfRange:
-      return native && std::string(status.message()).find("constraint failed") != std::string::npos
-                 ? "constraint_violation"
-                 : "validation_failure";
+      return IsConstraint(status) ? FailureReason::kConstraintViolation
+                                  : FailureReason::kValidationFailure;
     case absl::StatusCode::kUnavailable:
+      if (!storage::NativeCode(status).has_value()) return FailureReason::kNetworkPartition;
+      return IsIoError(status) ? FailureReason::kCoordinatorFailure : FailureReason::kDeadlock;
     case absl::StatusCode::kAborted:
-      return "deadlock";
+      return FailureReason::kDeadlock;
     case absl::StatusCode::kResourceExhausted:
-      return "resource_exhaustion";
+      return FailureReason::kResourceExhaustion;
     case absl::StatusCode::kDataLoss:
-      return "corruption";
+      return FailureReason::kCorruption;
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kUnauthenticated:
-      return "authorization_failure";
+      return FailureReason::kAuthorizationFailure;
     case absl::StatusCode::kCancelled:
-      return "user_abort";
+      return FailureReason::kUserAbort;
     default:
-      return "coordinator_failure";
+      return FailureReason::kCoordinatorFailure;
   }
 }
+
+RecoveryAction ActionFor(const absl::Status& status, FailureStage stage) {
+  // COMMIT was sent and its answer lost: what is in the ledger decides, not another attempt.
+  if (status.code() == absl::StatusCode::kUnknown) return RecoveryAction::kManualIntervention;
+  const FailureReason reason = ReasonOf(status);
+  if (reason == FailureReason::kCorruption) return RecoveryAction::kEscalate;
+  // The unit's outcome stands; what could not be recorded of it is recorded with a later unit.
+  if (stage == FailureStage::kCleanup) return RecoveryAction::kIgnore;
+  if (absl::IsAborted(status)) return RecoveryAction::kRetry;
+  switch (reason) {
+    case FailureReason::kTimeout:
+    case FailureReason::kDeadlock:
+    case FailureReason::kNetworkPartition:
+      return RecoveryAction::kRetryWithBackoff;
+    case FailureReason::kCoordinatorFailure:
+      // A disk's error that the database calls passing; anything else is not known to pass.
+      return absl::IsUnavailable(status) ? RecoveryAction::kRetryWithBackoff
+                                         : RecoveryAction::kEscalate;
+    case FailureReason::kResourceExhaustion:
+      // A full disk does not empty itself; a pool does.
+      return storage::NativeCode(status).has_value() ? RecoveryAction::kEscalate
+                                                     : RecoveryAction::kRetryWithBackoff;
+    case FailureReason::kConstraintViolation:
+    case FailureReason::kAuthorizationFailure:
+    case FailureReason::kValidationFailure:
+      return RecoveryAction::kManualIntervention;
+    case FailureReason::kUserAbort:
+      return RecoveryAction::kIgnore;
+    case FailureReason::kCorruption:
+      break;
+  }
+  return RecoveryAction::kEscalate;
+}
+
+const char* EventCodeOf(const absl::Status& status, FailureStage stage) {
+  if (ReasonOf(status) == FailureReason::kValidationFailure) return "STOR107";
+  const bool before = stage == FailureStage::kInitialization || stage == FailureStage::kPreparation;
+  return before ? "STOR106" : "STOR105";
+}
+
+const char* ErrorTypeOf(const absl::Status& status) { return NameOf(ReasonOf(status)); }
 
 bool IsCallersDecision(const absl::Status& status) {
   if (storage::NativeCode(status).has_value()) return false;

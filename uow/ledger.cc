@@ -182,12 +182,12 @@ absl::Status Ledger::InsertWrites(SqliteConnection& connection, std::int64_t seq
   return absl::OkStatus();
 }
 
-absl::Status Ledger::RecordCommitTime(SqliteConnection& connection, std::int64_t seq,
-                                      absl::Duration time) {
-  VOUCH_ASSIGN_OR_RETURN(
-      const StatementPtr update,
-      connection.PrepareTrusted("UPDATE unit_of_work SET commit_time_ms = ?2 WHERE seq = ?1"));
-  VOUCH_RETURN_IF_ERROR(update->BindBorrowed(seq, absl::ToInt64Milliseconds(time)));
+absl::Status Ledger::RecordCommitTime(SqliteConnection& connection, std::int64_t first,
+                                      std::int64_t last, absl::Duration time) {
+  VOUCH_ASSIGN_OR_RETURN(const StatementPtr update,
+                         connection.PrepareTrusted("UPDATE unit_of_work SET commit_time_ms = ?3"
+                                                   " WHERE seq BETWEEN ?1 AND ?2"));
+  VOUCH_RETURN_IF_ERROR(update->BindBorrowed(first, last, absl::ToInt64Milliseconds(time)));
   return update->Run();
 }
 

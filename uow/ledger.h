@@ -74,9 +74,9 @@ class Ledger {
   absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection, const UnitRecord& record,
                                  std::string_view committed);
 
-  // Notes how long the COMMIT of `seq` took, which could not be known within it.
-  absl::Status RecordCommitTime(storage::SqliteConnection& connection, std::int64_t seq,
-                                absl::Duration time);
+  // Notes how long the COMMIT of `first` to `last` took, which could not be known within it.
+  absl::Status RecordCommitTime(storage::SqliteConnection& connection, std::int64_t first,
+                                std::int64_t last, absl::Duration time);
 
   // The sequence number that `uow_id` was committed under, if it was.
   absl::StatusOr<std::optional<std::int64_t>> FindCommitted(storage::SqliteConnection& connection,

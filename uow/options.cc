@@ -15,6 +15,17 @@ absl::Status NotNegative(std::string_view field, absl::Duration value) {
 
 }  // namespace
 
+absl::Status GroupOptions::Validate() const {
+  if (max_units < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("engine: group.max_units is ", max_units));
+  }
+  if (max_bytes < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("engine: group.max_bytes is ", max_bytes));
+  }
+  VOUCH_RETURN_IF_ERROR(NotNegative("engine: group.max_time", max_time));
+  return NotNegative("engine: group.patience", patience);
+}
+
 absl::Status EngineOptions::Validate() const {
   if (path.empty()) return absl::InvalidArgumentError("engine: path is empty");
   if (max_readers < 1) {
@@ -25,6 +36,7 @@ absl::Status EngineOptions::Validate() const {
   }
   VOUCH_RETURN_IF_ERROR(NotNegative("engine: unit_timeout", unit_timeout));
   VOUCH_RETURN_IF_ERROR(NotNegative("engine: busy_timeout", busy_timeout));
+  VOUCH_RETURN_IF_ERROR(group.Validate());
   for (const StoreOptions& store : stores) {
     if (!store.database.empty() && store.database != path) {
       return absl::UnimplementedError(absl::StrCat(

@@ -6,8 +6,10 @@
 #ifndef VOUCH_UOW_OPTIONS_H_
 #define VOUCH_UOW_OPTIONS_H_
 
+#include <cstdint>
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,11 +26,35 @@
 
 namespace vouch::uow {
 
+// "vouc", in the file's header, where other programs look for whose a file is.
+inline constexpr std::int32_t kApplicationId = 0x766F7563;
+
 enum class LogLevel { kInfo, kWarning, kError };
+
+// Units that wait for the writer at the same time share one transaction, and with it one wait for
+// the disk. Each is alone in its effects, and is told "committed" only when all of it is stored. A
+// unit that nobody waits behind is committed at once: grouping never delays.
+struct GroupOptions {
+  // False: a transaction for each unit.
+  bool enabled = true;
+  // A batch takes in no further unit once it has this many, has written this much, or is this old.
+  int max_units = 128;
+  std::int64_t max_bytes = 8 << 20;
+  absl::Duration max_time = absl::Milliseconds(20);
+  // A unit that runs for longer while others wait for its COMMIT is stopped; the others are run
+  // again and stored without it, and then it runs alone, for as long as its own timeout lets it.
+  absl::Duration patience = absl::Milliseconds(250);
+
+  absl::Status Validate() const;
+};
 
 struct EngineOptions {
   // The database file, or ":memory:".
   std::string path = {};
+
+  // Marks a file that is made; one marked with another number is refused, one with none is taken
+  // (those of earlier versions have none). A program that marks its own files gives its own. 0: any.
+  std::int32_t application_id = kApplicationId;
 
   // The stores (uow/store.h); none: one called `main`, of all tables that qualify.
   std::vector<StoreOptions> stores = {};
@@ -46,6 +72,7 @@ struct EngineOptions {
   int max_readers = 8;
   absl::Duration busy_timeout = absl::Seconds(5);
   storage::GovernorOptions governor = {};
+  GroupOptions group = {};
 
   // For units that do not say otherwise.
   absl::Duration unit_timeout = absl::Seconds(30);
@@ -75,6 +102,15 @@ struct RunOptions {
 
   // One deadline for waiting, beginning and the unit's statements; COMMIT is waited for.
   std::optional<absl::Duration> timeout = {};
+  // Requested: the unit stops waiting, and its statements are stopped, with kCancelled. As with the
+  // deadline, a unit that has run to its end is not cancelled any more.
+  std::stop_token stop = {};
+
+  // The unit shares its transaction with no other.
+  bool alone = false;
+  // Another unit's thread may run the function while this one sleeps, which saves two wakes. Such a
+  // function must not depend on its thread: no thread-local state, no lock that the caller holds.
+  bool any_thread = false;
   std::optional<RetryOptions> retry = {};
 
   absl::Status Validate() const;

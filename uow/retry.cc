@@ -1,5 +1,6 @@
 #include "uow/retry.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,10 @@ absl::Status RetryOptions::Validate() const {
   if (!(growth >= 1.0) || !std::isfinite(growth)) {
     return absl::InvalidArgumentError(absl::StrCat("retry: growth is ", growth, ", less than 1"));
   }
+  if (max_delay < first_delay) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "retry: max_delay is ", absl::FormatDuration(max_delay), ", less than first_delay"));
+  }
   if (!(jitter >= 0.0 && jitter <= 1.0)) {
     return absl::InvalidArgumentError(absl::StrCat("retry: jitter is ", jitter, ", not in [0, 1]"));
   }
@@ -29,12 +34,16 @@ bool IsRetryable(const absl::Status& status) {
   return absl::IsUnavailable(status) && storage::NativeCode(status).has_value();
 }
 
+absl::Duration RetryDelay(const RetryOptions& options, int retries, double random) {
+  const absl::Duration full = options.first_delay * std::pow(options.growth, retries);
+  return std::min(full, options.max_delay) * (1.0 - options.jitter * random);
+}
+
 std::optional<absl::Duration> DelayBeforeRetry(const RetryOptions& options,
                                                const absl::Status& status, int retries,
                                                absl::Duration time_left, double random) {
   if (!IsRetryable(status) || retries >= options.max_retries) return std::nullopt;
-  const absl::Duration full = options.first_delay * std::pow(options.growth, retries);
-  const absl::Duration delay = full * (1.0 - options.jitter * random);
+  const absl::Duration delay = RetryDelay(options, retries, random);
   if (delay >= time_left) return std::nullopt;
   return delay;
 }

@@ -21,7 +21,8 @@ namespace vouch::uow {
 struct RetryOptions {
   int max_retries = 3;  // After the first attempt.
   absl::Duration first_delay = absl::Milliseconds(100);
-  double growth = 2.0;  // Of the delay, from one retry to the next.
+  double growth = 2.0;                                  // Of the delay, from one retry to the next,
+  absl::Duration max_delay = absl::InfiniteDuration();  // up to this.
   double jitter = 0.5;  // The part of each delay that is left to chance.
 
   absl::Status Validate() const;
@@ -29,9 +30,12 @@ struct RetryOptions {
 
 bool IsRetryable(const absl::Status& status);
 
+// How long to wait after `retries` retries and one more failure, whatever failed and however often.
+// `random` is uniform in [0, 1).
+absl::Duration RetryDelay(const RetryOptions& options, int retries, double random);
+
 // How long to wait before the next attempt, or nullopt to give up: `status` is not retryable,
 // `retries` (made so far) have reached the most, or the wait would outlast `time_left`.
-// `random` is uniform in [0, 1).
 std::optional<absl::Duration> DelayBeforeRetry(const RetryOptions& options,
                                                const absl::Status& status, int retries,
                                                absl::Duration time_left, double random);

@@ -77,6 +77,8 @@ absl::StatusOr<StoreMap> StoreMap::Build(storage::Connection& connection,
     }
   }
   for (const std::string& name : unreceipted) map.ignored_.insert(name);
+  // The library's own tables that it writes to within units; a unit's SQL cannot.
+  map.ignored_.insert({"uow_outbox", "uow_idempotency_keys"});
   VOUCH_ASSIGN_OR_RETURN(const std::vector<ListedTable> tables, ListTables(connection));
   for (const ListedTable& listed : tables) {
     if (listed.kind == TableKind::kShadow) map.ignored_.insert(listed.name);

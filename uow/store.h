@@ -59,7 +59,8 @@ class StoreMap {
   // The table of that name, or null when it is in no store.
   const StoreTable* Find(std::string_view table) const;
   // Whether a change of this table, which is in no store, is none of a receipt's business: it was
-  // declared so, or it is a shadow table that a virtual table keeps for itself.
+  // declared so, it is a shadow table that a virtual table keeps for itself, or the library's own
+  // outbox or memory of results.
   bool IsIgnored(std::string_view table) const;
 
   // The name of the store when there is just one.

@@ -154,9 +154,9 @@ bool HasRealAffinity(std::string_view declared_type) {
 }
 
 bool IsOwnTable(std::string_view table) {
-  static constexpr std::array<std::string_view, 8> kNames = {
-      "uow_ledger",      "unit_of_work", "uow_writes", "uow_tree",
-      "uow_checkpoints", "uow_payloads", "uow_outbox", "schema_migrations"};
+  static constexpr std::array<std::string_view, 9> kNames = {
+      "uow_ledger",   "unit_of_work", "uow_writes",           "uow_tree",         "uow_checkpoints",
+      "uow_payloads", "uow_outbox",   "uow_idempotency_keys", "schema_migrations"};
   static constexpr std::string_view kHistorySuffix = "_schema_migrations";
   static constexpr std::string_view kStoragePrefix = "storage_";
   const std::string name = Lowered(table);

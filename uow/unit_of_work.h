@@ -55,7 +55,7 @@ class UnitOfWork {
   // A part of the unit that can be undone alone. Savepoints nest: the inner ends before the outer.
   // What is undone leaves no trace in the receipt.
   absl::StatusOr<storage::Savepoint> BeginSavepoint() {
-    return storage::Savepoint::Begin(connection_, ++savepoints_);
+    return storage::Savepoint::Begin(connection_);
   }
 
   // The unit's connection, for code that is written against one.
@@ -67,14 +67,13 @@ class UnitOfWork {
   int retries() const { return retries_; }
 
  private:
-  friend class ActiveUnit;
+  friend class Attempt;
   UnitOfWork(storage::Connection& connection, const std::string& id, int retries)
       : connection_(connection), id_(id), retries_(retries) {}
 
   storage::Connection& connection_;
   const std::string& id_;
   const int retries_;
-  int savepoints_ = 0;  // Begun so far: gives each a name of its own.
 };
 
 }  // namespace vouch::uow

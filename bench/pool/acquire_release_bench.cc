@@ -2,7 +2,7 @@
 // Time: a pair's share of the wall time, all threads together.
 
 #include "bench/pool/contestants.h"
-#include "bench/pool/crowd.h"
+#include "bench/support/crowd.h"
 #include "bench/support/remarks.h"
 #include "benchmark/benchmark.h"
 

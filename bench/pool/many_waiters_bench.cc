@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "bench/pool/contestants.h"
-#include "bench/pool/crowd.h"
+#include "bench/support/crowd.h"
 #include "bench/support/remarks.h"
 #include "benchmark/benchmark.h"
 

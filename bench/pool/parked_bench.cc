@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "bench/pool/contestants.h"
-#include "bench/pool/crowd.h"
+#include "bench/support/crowd.h"
 #include "bench/support/remarks.h"
 #include "benchmark/benchmark.h"
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "bench/pool/contestants.h"
-#include "bench/pool/crowd.h"
-#include "bench/pool/percentiles.h"
+#include "bench/support/crowd.h"
+#include "bench/support/percentiles.h"
 #include "bench/support/remarks.h"
 #include "benchmark/benchmark.h"
 

@@ -1,108 +1,134 @@
-// One row a unit of work, with its receipt, against one row a bare transaction without any record,
-// connection per thread and busy_timeout. Each benchmark has a new file; what is timed includes the
-// checkpoints it caused.
+// Units of one inserted row, committed as fast as the threads can, against the same row without any
+// record of it, and against the record that is usually kept. Each has a new file. What is timed
+// includes the checkpoints it caused, and the ledger is 20,000 units long when it begins.
+// Time: a commit's share of the wall time.
+// p50, p99, p999, max: of one commit, its wait included. slowest_share: commits of the thread that
+// had fewest, over the mean. cpu_ns: processor time a commit. log_pages: pages a commit wrote to
+// the log (SQLite's counter), where the contestant has it. file_bytes: how much the file grew by a
+// commit.
 
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "bench/support/rivals/bare_sqlite.h"
+#include "bench/support/crowd.h"
+#include "bench/support/percentiles.h"
+#include "bench/support/remarks.h"
 #include "bench/support/scratch.h"
-#include "benchmark/benchmark.h"
-#include "storage/migrations/migration.h"
-#include "uow/engine.h"
+#include "bench/uow/contestants.h"
+#include "bench/uow/rivals/bare.h"
+#include "bench/uow/rivals/naive.h"
 
 namespace vouch::bench {
 namespace {
 
-constexpr char kPayload[] =
-    "a hundred bytes of text, which is what a small row of a service's table has in it, more or "
-    "less";
+constexpr std::chrono::milliseconds kLength(1500);
 
-class Units {
- public:
-  explicit Units(bool full) {
-    const auto schema = Require(storage::MigrationSet::FromSql(
-        "bench", {{.version = 1, .name = "t", .up = "CREATE TABLE t(id INTEGER PRIMARY KEY, x)"}}));
-    engine_ = *Require(uow::Engine::Open(
-        {.path = scratch_.File("units.db"),
-         .migrations = {*schema},
-         .synchronous = full ? storage::Synchronous::kFull : storage::Synchronous::kNormal}));
-  }
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
 
-  void Loop(benchmark::State& state) {
-    for (auto _ : state) {
-      Require(engine_
-                  ->Run({},
-                        [](uow::UnitOfWork& unit) {
-                          return unit.Execute("INSERT INTO t(x) VALUES (?1)", kPayload);
-                        })
-                  .status());
-    }
-  }
-
- private:
-  Scratch scratch_;
-  std::unique_ptr<uow::Engine> engine_;
+struct Commits {
+  int64_t count = 0;
+  std::vector<double> nanoseconds;
 };
 
-class Bare {
- public:
-  explicit Bare(bool full) : full_(full) {
-    BareSqlite(path_, full_).Run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)");
-  }
-
-  void Loop(benchmark::State& state) {
-    BareSqlite db(path_, full_);
-    sqlite3_stmt* begin = db.Prepare("BEGIN IMMEDIATE");
-    sqlite3_stmt* insert = db.Prepare("INSERT INTO t(x) VALUES (?1)");
-    sqlite3_stmt* commit = db.Prepare("COMMIT");
-    for (auto _ : state) {
-      db.Step(begin);
-      sqlite3_bind_text(insert, 1, kPayload, sizeof kPayload - 1, SQLITE_STATIC);
-      db.Step(insert);
-      db.Step(commit);
-    }
-    for (sqlite3_stmt* statement : {begin, insert, commit}) sqlite3_finalize(statement);
-  }
-
- private:
-  Scratch scratch_;
-  const std::string path_ = scratch_.File("bare.db");
-  const bool full_;
-};
-
-// Made before a benchmark's threads start and gone after they have ended.
+// What began in the window counts for the percentiles, whenever it ended.
 template <typename Contestant>
-std::unique_ptr<Contestant>& Instance() {
-  static std::unique_ptr<Contestant> instance;
-  return instance;
+Commits CommitMany(Contestant& contestant, int thread, const Window& window) {
+  Commits commits;
+  commits.nanoseconds.reserve(100'000);
+  while (!window.over()) {
+    const Clock::time_point start = Clock::now();
+    contestant.Commit(thread);
+    if (!window.opened()) continue;
+    commits.nanoseconds.push_back(Seconds(Clock::now() - start) * 1e9);
+    commits.count += window.over() ? 0 : 1;
+  }
+  return commits;
+}
+
+void Report(benchmark::State& state, const Gathered<Commits>& all, int threads, double cpu) {
+  double sum = 0, least = 1e18;
+  std::vector<std::vector<double>> times;
+  for (const Commits& commits : all.results) {
+    sum += static_cast<double>(commits.count);
+    least = std::min(least, static_cast<double>(commits.count));
+    times.push_back(commits.nanoseconds);
+  }
+  const Percentiles<double> percentiles(Flatten(times));
+  state.SetIterationTime(all.seconds / sum);
+  state.counters["per_s"] = sum / all.seconds;
+  state.counters["p50_ns"] = percentiles.At(0.5);
+  state.counters["p99_ns"] = percentiles.At(0.99);
+  state.counters["p999_ns"] = percentiles.At(0.999);
+  state.counters["max_ns"] = percentiles.Max();
+  state.counters["slowest_share"] = least * threads / sum;
+  state.counters["cpu_ns"] = cpu * 1e9 / sum;
+}
+
+template <typename Contestant>
+void Commit(benchmark::State& state, bool full, int threads) {
+  const Scratch scratch;
+  const std::string path = scratch.File("commits.db");
+  Contestant contestant(path, full, threads);
+  for (auto _ : state) {
+    const double before = CpuSeconds();
+    const auto all = Gather(threads, kLength, [&contestant](int thread, const Window& window) {
+      return CommitMany(contestant, thread, window);
+    });
+    // The ramp's processor time is its share of the whole.
+    const double cpu = (CpuSeconds() - before) * all.seconds / (all.seconds + 0.05);
+    Report(state, all, threads, cpu);
+  }
 }
 
 template <typename Contestant>
 void Register(const std::string& name, bool full) {
-  benchmark::RegisterBenchmark(name.c_str(),
-                               [](benchmark::State& state) {
-                                 Instance<Contestant>()->Loop(state);
-                                 state.SetItemsProcessed(state.iterations());
-                               })
-      ->Setup([](const benchmark::State& state) {
-        Instance<Contestant>() = std::make_unique<Contestant>(state.range(0) != 0);
-      })
-      ->Teardown([](const benchmark::State&) { Instance<Contestant>().reset(); })
-      ->Arg(full ? 1 : 0)
-      ->ArgName("full")
-      ->Threads(1)
-      ->Threads(8)
-      ->UseRealTime()
-      ->Unit(benchmark::kMicrosecond);
+  for (const int threads : {1, 2, 4, 8, 16, 64}) {
+    OneWindow(benchmark::RegisterBenchmark(
+        (name + "/threads:" + std::to_string(threads)).c_str(),
+        [full, threads](benchmark::State& state) { Commit<Contestant>(state, full, threads); }));
+  }
 }
 
 [[maybe_unused]] const bool registered = [] {
   for (const bool full : {true, false}) {
-    const std::string name = full ? "uow/commit_full/" : "uow/commit_normal/";
-    Register<Units>(name + "vouch", full);
-    Register<Bare>(name + "bare_transaction", full);
+    const std::string name = full ? "uow/commit_full" : "uow/commit_normal";
+    DescribeCase(name, "commit",
+                 "a row of 100 bytes a transaction, as fast as all threads can, synchronous " +
+                     std::string(full ? "FULL" : "NORMAL"));
+    Register<Units>(name + "/vouch", full);
+    Register<UnitsAnyThread>(name + "/vouch_any_thread", full);
+    Register<UnitsUngrouped>(name + "/vouch_ungrouped", full);
+    Register<UnitsInContext>(name + "/vouch_context", full);
+    Register<UnitsInRandomContext>(name + "/vouch_random_context", full);
+    Register<BareBusyTimeout>(name + "/bare_busy_timeout", full);
+    Register<BareMutex>(name + "/bare_mutex", full);
+    Register<NaiveRecord>(name + "/naive_record", full);
   }
+  RemarkOn("vouch", "a unit with its receipt; no context");
+  RemarkOn("vouch_any_thread", "the same; a unit that waits may be run by another's thread");
+  RemarkOn("vouch_ungrouped", "the same, grouping switched off");
+  RemarkOn("vouch_context",
+           "with context: 4 bands, 50 spaces, 5,000 actors by Zipf's law, random correlation ids");
+  RemarkOn("vouch_random_context", "the worst: every context column random");
+  RemarkOn("bare_busy_timeout",
+           "no record: SQLite's C interface, a connection for each thread, BEGIN IMMEDIATE");
+  RemarkOn("bare_mutex", "the same behind one mutex");
+  RemarkOn("naive_record",
+           "the same context recorded as usual: random text ids, plain indexes, INSERT then UPDATE, "
+           "a SHA-256 of the row; a connection for each thread, busy_timeout");
   return true;
 }();
 

@@ -59,6 +59,19 @@ absl::Status FileError(const std::filesystem::path& path, const std::error_code&
   return absl::UnavailableError(message);
 }
 
+// Whoever can write a migration can have any SQL run; in a folder that has the sticky bit too, for
+// there another file can be put beside.
+absl::Status RefuseForeignHands(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto mode = std::filesystem::status(path, error).permissions();
+  if (error) return FileError(path, error);
+  if ((mode & std::filesystem::perms::others_write) == std::filesystem::perms::none) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("migrations: everybody may write ", path.string(), "; chmod o-w it"));
+}
+
 absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
@@ -102,6 +115,7 @@ absl::StatusOr<MigrationSet> MigrationSet::FromFiles(std::string name,
 
 absl::StatusOr<MigrationSet> MigrationSet::FromFolder(const std::filesystem::path& folder,
                                                       std::string name) {
+  VOUCH_RETURN_IF_ERROR(RefuseForeignHands(folder));
   std::error_code error;
   std::vector<std::filesystem::path> paths;
   for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
@@ -112,6 +126,7 @@ absl::StatusOr<MigrationSet> MigrationSet::FromFolder(const std::filesystem::pat
   std::sort(paths.begin(), paths.end());
   std::vector<Migration> migrations;
   for (const std::filesystem::path& path : paths) {
+    VOUCH_RETURN_IF_ERROR(RefuseForeignHands(path));
     VOUCH_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
     const std::string file = path.filename().string();
     VOUCH_ASSIGN_OR_RETURN(Migration migration, ParseMigration({.name = file, .text = text}));

@@ -13,7 +13,8 @@
 //
 // Thread safety: immutable once made; any thread may read.
 // Errors: kInvalidArgument: a migration that cannot be right, named by file and line.
-//   FromFolder also: kNotFound, kPermissionDenied.
+//   FromFolder also: kNotFound, kPermissionDenied; kFailedPrecondition: everybody may write the
+//   folder or a file in it, and so say what is done to the database.
 
 #ifndef VOUCH_STORAGE_MIGRATIONS_MIGRATION_H_
 #define VOUCH_STORAGE_MIGRATIONS_MIGRATION_H_

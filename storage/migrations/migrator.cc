@@ -21,9 +21,6 @@ using migrations_internal::Loss;
 using migrations_internal::SqlStatement;
 using migrations_internal::View;
 
-// The depth of the savepoint that a script runs in; a script's own are inside it.
-constexpr int kScriptDepth = 1;
-
 // `script` moved down to where it stands in its file, so that the engine's messages name that line.
 std::string AtLine(std::string_view script, int first_line) {
   return std::string(static_cast<std::size_t>(first_line - 1), '\n').append(script);
@@ -172,7 +169,7 @@ absl::Status Migrator::Revert(const Migration& migration) {
 // The savepoint around the script tells whether it stayed in our transaction: COMMIT and ROLLBACK
 // end the savepoint too, even when a BEGIN follows.
 absl::Status Migrator::RunScript(std::string_view script, int first_line) {
-  VOUCH_ASSIGN_OR_RETURN(Savepoint savepoint, Savepoint::Begin(connection_, kScriptDepth));
+  VOUCH_ASSIGN_OR_RETURN(Savepoint savepoint, Savepoint::Begin(connection_));
   VOUCH_RETURN_IF_ERROR(connection_.ExecuteScript(AtLine(script, first_line)));
   const absl::Status released = savepoint.Release();
   if (released.ok()) return absl::OkStatus();
@@ -208,7 +205,7 @@ absl::Status Migrator::Verify(const Migration& migration) {
 // Runs `down` for a try and takes it back, to see what is missing afterwards and what that held.
 absl::Status Migrator::RefuseLosses(const Migration& migration) {
   VOUCH_ASSIGN_OR_RETURN(const Catalog before, migrations_internal::ReadCatalog(connection_));
-  VOUCH_ASSIGN_OR_RETURN(Savepoint trial, Savepoint::Begin(connection_, kScriptDepth));
+  VOUCH_ASSIGN_OR_RETURN(Savepoint trial, Savepoint::Begin(connection_));
   VOUCH_RETURN_IF_ERROR(connection_.ExecuteScript(AtLine(migration.down, migration.down_line)));
   VOUCH_ASSIGN_OR_RETURN(const Catalog after, migrations_internal::ReadCatalog(connection_));
   VOUCH_RETURN_IF_ERROR(trial.Rollback());

@@ -1,7 +1,8 @@
 // The schemas that come with the library, built into it from the files below sets/.
 //
-//   core    the ledger (unit_of_work, uow_writes, uow_ledger), and the tables of the operations
-//           modules (storage_pool_config, storage_vacuum_log and so on)
+//   core    the ledger (unit_of_work, uow_writes, uow_ledger), what units leave to be delivered or
+//           remembered (uow_outbox, uow_idempotency_keys), and the tables of the operations modules
+//           (storage_pool_config, storage_vacuum_log and so on)
 //   memory  sessions, memories, documents, tasks, agents and their audit trail
 //
 //   VOUCH_RETURN_IF_ERROR(Migrator(connection, CoreMigrations()).Up().status());

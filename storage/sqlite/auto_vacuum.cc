@@ -11,9 +11,6 @@
 namespace vouch::storage {
 namespace {
 
-// All by scripts: SQLite runs most of these PRAGMAs when it prepares them, so that one from the
-// statement cache would do nothing.
-
 // Leaves only to this connection what it finds: exclusive locking keeps the lock that leaving the
 // write-ahead log, or BEGIN EXCLUSIVE without one, has to take.
 absl::Status TakeAlone(SqliteConnection& connection) {
@@ -52,9 +49,7 @@ absl::Status GiveBack(SqliteConnection& connection, const std::string& journal) 
 }  // namespace
 
 absl::StatusOr<AutoVacuum> AutoVacuumOf(Connection& connection) {
-  // As a table: the PRAGMA itself, kept in the statement cache, repeats what it said first.
-  VOUCH_ASSIGN_OR_RETURN(const int mode,
-                         connection.QueryValue<int>("SELECT auto_vacuum FROM pragma_auto_vacuum"));
+  VOUCH_ASSIGN_OR_RETURN(const int mode, connection.QueryValue<int>("PRAGMA auto_vacuum"));
   return static_cast<AutoVacuum>(mode);
 }
 

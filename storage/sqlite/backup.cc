@@ -10,7 +10,9 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "storage/error.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/error.h"
@@ -93,10 +95,10 @@ class PageCopy {
 absl::Status LeaveLogMode(const std::string& path) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (fd < 0) return SystemError(errno, "finish the copy");
-  const bool written = ::pwrite(fd, "\1\1", 2, 18) == 2;
-  const int error = errno;
+  const ssize_t written = ::pwrite(fd, "\1\1", 2, 18);
+  const int error = written < 0 ? errno : ENOSPC;
   ::close(fd);
-  return written ? absl::OkStatus() : SystemError(error, "finish the copy");
+  return written == 2 ? absl::OkStatus() : SystemError(error, "finish the copy");
 }
 
 absl::Status CopyPages(SqliteConnection& source, const std::string& path,
@@ -133,7 +135,12 @@ absl::Status CopyPages(SqliteConnection& source, const std::string& path,
 absl::Status CopyVacuumed(SqliteConnection& source, const std::string& path) {
   VOUCH_ASSIGN_OR_RETURN(StatementPtr vacuum, source.Prepare("VACUUM INTO ?1"));
   VOUCH_RETURN_IF_ERROR(vacuum->Bind(1, path));
-  return vacuum->Run();
+  const absl::Status status = vacuum->Run();
+  // What SQLite says also when it cannot tell how long the file is; this one is ours, and empty.
+  if (absl::StrContains(status.message(), "output file already exists")) {
+    return absl::UnavailableError(absl::StrCat(path, ": its length cannot be read"));
+  }
+  return status;
 }
 
 absl::StatusOr<std::int64_t> Copy(Database& database, const std::string& path,
@@ -149,8 +156,12 @@ absl::StatusOr<std::int64_t> Copy(Database& database, const std::string& path,
   return source->QueryValue<std::int64_t>("PRAGMA page_count");
 }
 
+// A line of `sha256sum`: one whose name would break it begins with a backslash and escapes it.
 std::string DigestNote(const std::string& target, const Digest& digest) {
-  return absl::StrCat(HexOf(digest), "  ", target.substr(target.rfind('/') + 1), "\n");
+  const std::string name = target.substr(target.rfind('/') + 1);
+  const std::string escaped =
+      absl::StrReplaceAll(name, {{"\\", "\\\\"}, {"\n", "\\n"}, {"\r", "\\r"}});
+  return absl::StrCat(escaped == name ? "" : "\\", HexOf(digest), "  ", escaped, "\n");
 }
 
 absl::StatusOr<BackupResult> BackUpBounded(Database& database, const std::string& target,

@@ -85,9 +85,9 @@ std::string_view SkipBlank(std::string_view sql) {
   }
 }
 
-bool IsCreate(std::string_view sql) {
+bool BeginsWith(std::string_view sql, absl::string_view keyword) {
   sql = SkipBlank(sql);
-  return absl::StartsWithIgnoreCase(absl::string_view(sql.data(), sql.size()), "create");
+  return absl::StartsWithIgnoreCase(absl::string_view(sql.data(), sql.size()), keyword);
 }
 
 // SQLite takes a NUL byte for the end of the text; what follows it would be lost in silence.
@@ -195,8 +195,12 @@ absl::Status SqliteConnection::Initialize(bool created) {
                                      .unrestricted = options_.policy == Policy::kUnrestricted}));
   // Before the schema is read, which may name them.
   VOUCH_RETURN_IF_ERROR(routines_.Install(db_, options_.functions, options_.collations));
+  // Before anything is written to a file that is somebody else's, as the profile's journal mode is.
+  // One that cannot be read yet is asked again below; why it cannot, the profile says better.
+  const absl::Status others = CheckApplication(db_, options_.application_id, /*fresh=*/false);
+  if (absl::IsFailedPrecondition(others) && !NativeCode(others).has_value()) return others;
   VOUCH_RETURN_IF_ERROR(Configure(created));
-  // Reads the file for the first time: this is where "not a database" comes out.
+  // Reads the file, if nothing has yet: this is where "not a database" comes out.
   VOUCH_ASSIGN_OR_RETURN(const std::string encoding, QueryValue<std::string>("PRAGMA encoding"));
   if (encoding != "UTF-8") {
     return absl::FailedPreconditionError(
@@ -269,8 +273,7 @@ SqliteConnection::~SqliteConnection() {
   assert(code == SQLITE_OK);
 }
 
-absl::Status SqliteConnection::MayUse(std::string_view operation) const {
-  if (!forked()) return absl::OkStatus();
+absl::Status SqliteConnection::Forked(std::string_view operation) const {
   return absl::FailedPreconditionError(
       absl::StrCat(std::string(operation), ": ", options_.path,
                    " was opened before this process was forked; open it again here"));
@@ -297,7 +300,7 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::Compile(std::string_view* sql, b
   }
   sqlite3_stmt* handle = nullptr;
   const char* tail = nullptr;
-  creating_ = IsCreate(*sql);
+  creating_ = BeginsWith(*sql, "create");
   changing_ = nullptr;
   // Statements of the cache live long, which SQLite wants to know. Given the NUL byte as well, it
   // does not copy the text, which for the statements of a long script would take quadratic time.
@@ -338,7 +341,9 @@ absl::StatusOr<StatementPtr> SqliteConnection::Prepare(std::string_view sql) {
     return absl::InvalidArgumentError(absl::StrCat("prepare: more than one statement in \"",
                                                    ShortSql(sql), "\": use ExecuteScript"));
   }
-  return StatementPtr(cache_.Adopt(std::move(statement)));
+  // storage/sqlite/statement.h says why.
+  const bool keep = !BeginsWith(sql, "pragma");
+  return StatementPtr(cache_.Adopt(std::move(statement), keep));
 }
 
 absl::StatusOr<StatementPtr> SqliteConnection::PrepareTrusted(std::string_view sql) {
@@ -378,6 +383,8 @@ absl::Status SqliteConnection::ExecuteScript(std::string_view script) {
 }
 
 std::int64_t SqliteConnection::changes() const { return sqlite3_changes64(db_); }
+
+std::int64_t SqliteConnection::total_changes() const { return sqlite3_total_changes64(db_); }
 
 std::int64_t SqliteConnection::last_insert_id() const { return sqlite3_last_insert_rowid(db_); }
 
@@ -497,8 +504,15 @@ absl::Status SqliteConnection::Begin(TransactionMode mode) {
       why != StopReason::kNone) {
     return Stopped(why, "begin", sql);
   }
-  VOUCH_RETURN_IF_ERROR(Control(sql, "begin"));
+  if (std::exchange(must_end_, false)) VOUCH_RETURN_IF_ERROR(EndTransaction("begin"));
+  const bool is_users_own = in_transaction();  // By SQL, on an unrestricted connection.
+  if (absl::Status status = Control(sql, "begin"); !status.ok()) {
+    // Short of memory, SQLite can begin one and not be able to say so.
+    if (!is_users_own) (void)EndTransaction("begin");
+    return status;
+  }
   has_transaction_ = true;
+  savepoints_.clear();
   note_.SetSnapshot(true);
   // SQLite would let a deferred transaction become a writing one, and fail it when it is too late.
   // A connection opened for reading is safe from that by itself.
@@ -532,27 +546,52 @@ absl::Status SqliteConnection::Rollback() {
   note_.SetSnapshot(false);
   if (!in_transaction()) return absl::OkStatus();
   if (sink_ != nullptr) sink_->OnUndone();
-  return Control("ROLLBACK", "rollback");
+  return EndTransaction("rollback");
 }
 
-absl::Status SqliteConnection::BeginSavepoint(int depth) {
+absl::Status SqliteConnection::EndTransaction(std::string_view operation) {
+  if (!in_transaction()) return absl::OkStatus();
+  const absl::Status status = Control("ROLLBACK", operation);
+  must_end_ = in_transaction();  // Short of memory; the next to begin one tries again.
+  return must_end_ ? status : absl::OkStatus();
+}
+
+absl::StatusOr<std::uint64_t> SqliteConnection::BeginSavepoint() {
   if (!has_transaction_ && !in_transaction()) {
     return absl::FailedPreconditionError("savepoint: there is no transaction to be a part of");
   }
-  return Control(absl::StrCat("SAVEPOINT vouch_", depth), "savepoint");
-}
-
-absl::Status SqliteConnection::ReleaseSavepoint(int depth) {
-  return Control(absl::StrCat("RELEASE vouch_", depth), "release savepoint");
-}
-
-absl::Status SqliteConnection::RollbackSavepoint(int depth) {
-  VOUCH_RETURN_IF_ERROR(MayUse("rollback savepoint"));
-  if (!in_transaction()) return absl::OkStatus();  // Gone with its transaction.
-  if (sink_ != nullptr) sink_->OnUndone();
   VOUCH_RETURN_IF_ERROR(
-      Control(absl::StrCat("ROLLBACK TO vouch_", depth).c_str(), "rollback savepoint"));
-  return ReleaseSavepoint(depth);
+      Control(absl::StrCat("SAVEPOINT vouch_", savepoints_.size() + 1), "savepoint"));
+  return savepoints_.emplace_back(++last_savepoint_);
+}
+
+std::size_t SqliteConnection::DepthOf(std::uint64_t savepoint) const {
+  const auto found = std::find(savepoints_.begin(), savepoints_.end(), savepoint);
+  return found == savepoints_.end() ? 0 : static_cast<std::size_t>(found - savepoints_.begin()) + 1;
+}
+
+absl::Status SqliteConnection::ReleaseSavepoint(std::uint64_t savepoint) {
+  const std::size_t depth = DepthOf(savepoint);
+  if (depth == 0) {
+    return absl::FailedPreconditionError("release savepoint: it ended with what encloses it");
+  }
+  VOUCH_RETURN_IF_ERROR(Control(absl::StrCat("RELEASE vouch_", depth), "release savepoint"));
+  savepoints_.resize(depth - 1);
+  return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::RollbackSavepoint(std::uint64_t savepoint) {
+  VOUCH_RETURN_IF_ERROR(MayUse("rollback savepoint"));
+  const std::size_t depth = DepthOf(savepoint);
+  if (!in_transaction() || depth == 0) return absl::OkStatus();  // Gone with what encloses it.
+  if (sink_ != nullptr) sink_->OnUndone();
+  VOUCH_RETURN_IF_ERROR(Control(absl::StrCat("ROLLBACK TO vouch_", depth), "rollback savepoint"));
+  return ReleaseSavepoint(savepoint);
+}
+
+void SqliteConnection::CutOffLent() {
+  storage_internal::BlobHandle::OrphanAll(blobs_);
+  cache_.Orphan();
 }
 
 bool SqliteConnection::MakeReusable() {
@@ -560,8 +599,7 @@ bool SqliteConnection::MakeReusable() {
   sink_ = nullptr;
   deadline_.reset();
   stop_ = {};
-  storage_internal::BlobHandle::OrphanAll(blobs_);
-  cache_.Orphan();
+  CutOffLent();
   trusted_cache_.Orphan();
   if (has_transaction_ || in_transaction()) (void)Rollback();
   return !in_transaction();

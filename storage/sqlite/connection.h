@@ -131,6 +131,16 @@ class SqliteConnection final : public Connection {
   // opened: SQLite prepares `DELETE FROM t` differently once it is there.
   void SetChangeSink(ChangeSink* sink) { sink_ = sink; }
 
+  // Rows changed since the connection was opened, by triggers and cascades as well. A statement
+  // that failed may have moved it; one that changed anything has.
+  std::int64_t total_changes() const;
+
+  // Savepoints that have not ended.
+  std::size_t open_savepoints() const { return in_transaction() ? savepoints_.size() : 0; }
+
+  // Cuts off users' statements and blobs that are still lent: what is left to their holders fails.
+  void CutOffLent();
+
   // Foreign keys that are violated now and must not be at COMMIT.
   bool HasDeferredViolations() const;
 
@@ -199,17 +209,23 @@ class SqliteConnection final : public Connection {
   absl::Status Begin(TransactionMode mode) override;
   absl::Status Commit() override;
   absl::Status Rollback() override;
-  absl::Status BeginSavepoint(int depth) override;
-  absl::Status ReleaseSavepoint(int depth) override;
-  absl::Status RollbackSavepoint(int depth) override;
+  absl::StatusOr<std::uint64_t> BeginSavepoint() override;
+  absl::Status ReleaseSavepoint(std::uint64_t savepoint) override;
+  absl::Status RollbackSavepoint(std::uint64_t savepoint) override;
+  // How deep `savepoint` is, from 1; 0: it has ended.
+  std::size_t DepthOf(std::uint64_t savepoint) const;
   absl::Status Control(std::string_view sql, std::string_view operation);
+  absl::Status EndTransaction(std::string_view operation);
 
   bool MayWrite() const {
     return options_.access == Access::kCreate || options_.access == Access::kReadWrite;
   }
 
   // Refuses a forked child.
-  absl::Status MayUse(std::string_view operation) const;
+  absl::Status MayUse(std::string_view operation) const {
+    return forked() ? Forked(operation) : absl::OkStatus();
+  }
+  absl::Status Forked(std::string_view operation) const;
   // Refuses a file that is no longer where it was opened.
   absl::Status FileIsInPlace() const;
   // Why a wait or a statement is ended before its time.
@@ -246,6 +262,8 @@ class SqliteConnection final : public Connection {
   StatementCache cache_;
   StatementCache trusted_cache_;
   std::vector<storage_internal::BlobHandle*> blobs_;  // Open ones.
+  std::vector<std::uint64_t> savepoints_;             // Of this transaction, outermost first.
+  std::uint64_t last_savepoint_ = 0;
 
   ChangeSink* sink_ = nullptr;
   std::optional<TimePoint> deadline_;
@@ -259,6 +277,7 @@ class SqliteConnection final : public Connection {
   bool trusted_ = false;
   bool creating_ = false;         // A CREATE statement is being prepared.
   bool has_transaction_ = false;  // A guard holds one, whatever SQLite says.
+  bool must_end_ = false;         // One is over, and SQLite could not roll it back.
   bool reads_only_ = false;       // It was begun for reading, on a connection that could write.
   bool committing_ = false;
   // Why the callbacks have ended what is running, until Failed() tells it.

@@ -132,20 +132,18 @@ absl::StatusOr<ReadLease> Database::Read(pool::CallSite site) {
   return Read(options_.acquire_timeout, site);
 }
 
+// Not by way of options: most reads have none, and this is called for every row somebody looks up.
 absl::StatusOr<ReadLease> Database::Read(absl::Duration timeout, pool::CallSite site) {
-  return Lend(readers_->Acquire(timeout, site), {}, site);
+  VOUCH_ASSIGN_OR_RETURN(pool::Lease<SqliteConnection> lease, readers_->Acquire(timeout, site));
+  lease->note().Begin(site, /*label=*/nullptr);
+  return ReadLease(std::move(lease));
 }
 
 absl::StatusOr<ReadLease> Database::Read(const pool::AcquireOptions& options, pool::CallSite site) {
-  return Lend(readers_->Acquire(options, site), options, site);
-}
-
-absl::StatusOr<ReadLease> Database::Lend(absl::StatusOr<pool::Lease<SqliteConnection>> lease,
-                                         const pool::AcquireOptions& options, pool::CallSite site) {
-  if (!lease.ok()) return lease.status();
-  (*lease)->note().Begin(site, options.label);
-  SetLimits(**lease, options);
-  return ReadLease(*std::move(lease));
+  VOUCH_ASSIGN_OR_RETURN(pool::Lease<SqliteConnection> lease, readers_->Acquire(options, site));
+  lease->note().Begin(site, options.label);
+  SetLimits(*lease, options);
+  return ReadLease(std::move(lease));
 }
 
 absl::StatusOr<WriteLease> Database::Write(pool::CallSite site) {

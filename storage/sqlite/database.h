@@ -121,6 +121,9 @@ class [[nodiscard]] WriteLease {
   SqliteConnection* operator->() const { return lease_.get(); }
   SqliteConnection& operator*() const { return *lease_; }
 
+  // It may be given back by another thread than asked for it (pool/lease.h).
+  void MakeTransferable() { lease_.MakeTransferable(); }
+
  private:
   friend class Database;
   explicit WriteLease(pool::Lease<SqliteConnection> lease) : lease_(std::move(lease)) {}
@@ -180,8 +183,6 @@ class Database {
 
   absl::Status OpenPools();
   absl::Status OpenReaders();
-  absl::StatusOr<ReadLease> Lend(absl::StatusOr<pool::Lease<SqliteConnection>> lease,
-                                 const pool::AcquireOptions& options, pool::CallSite site);
   absl::StatusOr<WriteLease> Admit(absl::StatusOr<pool::Lease<SqliteConnection>> lease,
                                    const pool::AcquireOptions& options,
                                    std::optional<SqliteConnection::TimePoint> until);

@@ -4,13 +4,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "storage/sqlite/auto_vacuum.h"
 #include "storage/sqlite/version.h"
 #include "storage/status_macros.h"
 
@@ -19,14 +19,12 @@ namespace {
 
 using Kind = DoctorFinding::Kind;
 
-constexpr int kOldest = 3'038'000;
-
 DoctorFinding AboutVersion(const LibraryFacts& facts) {
   const std::string version = FormatSqliteVersion(facts.version);
-  if (facts.version < kOldest) {
+  if (facts.version < kMinSqliteVersion) {
     return {Kind::kProblem, "sqlite_version",
             absl::StrCat("SQLite ", version, " is linked, vouch needs ",
-                         FormatSqliteVersion(kOldest), " at least")};
+                         FormatSqliteVersion(kMinSqliteVersion), " at least")};
   }
   if (facts.version < facts.header_version) {
     return {Kind::kProblem, "sqlite_version",
@@ -102,9 +100,34 @@ absl::StatusOr<std::string> ReadSetting(Connection& connection, const char* name
                                              : std::string(query->Get<std::string_view>(0));
 }
 
-absl::Status StatError(const std::string& path) {
-  const std::string message = absl::StrCat("doctor: ", path, ": ", std::strerror(errno));
-  return errno == ENOENT ? absl::NotFoundError(message) : absl::FailedPreconditionError(message);
+Kind KindOf(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kOk:
+      return Kind::kFine;
+    case Verdict::kWarning:
+      return Kind::kNote;
+    case Verdict::kBad:
+      return Kind::kProblem;
+  }
+  return Kind::kProblem;
+}
+
+constexpr const char* kAutoVacuums[] = {"none", "full", "incremental"};
+
+// The file's, whatever the profile asks for: it was made with it.
+absl::Status ExamineAutoVacuum(Connection& connection, const Profile& profile,
+                               DoctorReport& report) {
+  VOUCH_ASSIGN_OR_RETURN(const AutoVacuum mode, AutoVacuumOf(connection));
+  report.settings.push_back({"auto_vacuum", absl::StrCat(static_cast<int>(mode)), ""});
+  if (mode == profile.auto_vacuum) return absl::OkStatus();
+  report.findings.push_back(
+      {Kind::kNote, "auto_vacuum",
+       absl::StrCat("auto_vacuum is ", kAutoVacuums[static_cast<int>(mode)], ", not ",
+                    kAutoVacuums[static_cast<int>(profile.auto_vacuum)],
+                    ": the file was made so, and keeps it until it is written anew as a whole "
+                    "(PRAGMA auto_vacuum = ",
+                    static_cast<int>(profile.auto_vacuum), "; VACUUM, with nobody else in it)")});
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -166,7 +189,6 @@ absl::Status ExamineSettings(Connection& connection, const Profile& profile, Doc
       {"mmap_size", number(profile.mmap_size_bytes)},
       {"journal_size_limit", number(profile.journal_size_limit_bytes)},
       {"wal_autocheckpoint", "0"},  // Checkpoints are the governor's.
-      {"auto_vacuum", ""},          // A file keeps what it was made with.
       {"page_size", ""},
       {"user_version", ""},
       {"application_id", ""},
@@ -179,28 +201,27 @@ absl::Status ExamineSettings(Connection& connection, const Profile& profile, Doc
     }
     report.settings.push_back({name, std::move(value), expected});
   }
-  return absl::OkStatus();
+  return ExamineAutoVacuum(connection, profile, report);
 }
 
-absl::Status ExamineFile(const std::string& path, const Profile& profile, DoctorReport& report) {
+void ExamineEnvironment(const std::string& path, DoctorReport& report, const SystemProbe& probe) {
+  for (const EnvironmentFinding& finding : CheckEnvironment(path, probe)) {
+    std::string text =
+        absl::StrCat(absl::StrReplaceAll(finding.name, {{"_", " "}}), ": ", finding.found,
+                     finding.advice.empty() ? "" : "; ", finding.advice);
+    report.findings.push_back({KindOf(finding.verdict), finding.name, std::move(text)});
+  }
+}
+
+void ExamineLog(const std::string& path, const Profile& profile, DoctorReport& report) {
   struct stat info;
-  if (::stat(path.c_str(), &info) != 0) return StatError(path);
-  const auto add = [&](bool applies, const char* code, std::string text) {
-    if (applies) report.findings.push_back({Kind::kNote, code, std::move(text)});
-  };
-  add((info.st_mode & (S_IRWXG | S_IRWXO)) != 0, "file_mode",
-      absl::StrCat(path, " may be read or written by others than its owner"));
-  const std::string folder = path.substr(0, path.rfind('/') + 1);
-  if (::stat(folder.empty() ? "." : folder.c_str(), &info) != 0) return StatError(folder);
-  add((info.st_mode & S_IWGRP) != 0, "file_mode",
-      absl::StrCat(folder, " may be written by a group, which can replace the database"));
   const std::string log = path + "-wal";
   const std::int64_t limit = profile.journal_size_limit_bytes;
-  if (limit < 0 || ::stat(log.c_str(), &info) != 0) return absl::OkStatus();
-  add(info.st_size > limit, "log_size",
-      absl::StrCat(log, " has ", info.st_size, " bytes, more than the ", limit,
-                   " it is cut to: something keeps it from being moved into the database"));
-  return absl::OkStatus();
+  if (limit < 0 || ::stat(log.c_str(), &info) != 0 || info.st_size <= limit) return;
+  report.findings.push_back(
+      {Kind::kNote, "log_size",
+       absl::StrCat(log, " has ", info.st_size, " bytes, more than the ", limit,
+                    " it is cut to: something keeps it from being moved into the database")});
 }
 
 }  // namespace vouch::storage

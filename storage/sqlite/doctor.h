@@ -2,6 +2,7 @@
 // trusts it: what the program `vouch doctor` prints and a health endpoint can return.
 //
 //   DoctorReport report = ExamineLibrary();
+//   ExamineEnvironment("/srv/app.db", report);
 //   VOUCH_RETURN_IF_ERROR(ExamineSettings(connection, Profile::Balanced(), report));
 //   for (const DoctorFinding& finding : report.findings) …
 //
@@ -12,7 +13,9 @@
 //   threading         how it was compiled to be used by threads
 //   compile_option    one that costs, or that is missing
 //   setting           of a connection, that is not the profile's
-//   file_mode         others may read or write the database, or its folder
+//   auto_vacuum       freed pages stay in the file (storage/sqlite/auto_vacuum.h)
+//   disk_space, file_system, folder, file
+//                     where the file is to live (storage/sqlite/environment.h)
 //   log_size          the log is larger than what it is cut to
 //
 // Thread safety: any thread; ExamineSettings as its connection.
@@ -26,6 +29,7 @@
 
 #include "absl/status/status.h"
 #include "storage/connection.h"
+#include "storage/sqlite/environment.h"
 #include "storage/sqlite/profile.h"
 
 namespace vouch::storage {
@@ -61,6 +65,8 @@ struct ReadBackSetting {
   std::string name;
   std::string value;
   std::string expected;  // Empty: whatever it is.
+
+  friend bool operator==(const ReadBackSetting&, const ReadBackSetting&) = default;
 };
 
 struct DoctorReport {
@@ -76,12 +82,15 @@ struct DoctorReport {
 DoctorReport ExamineLibrary();
 
 // Adds the settings of a connection, which has to be a file's, as they read back, and a problem for
-// each that is not `profile`'s.
+// each that is not `profile`'s; of auto_vacuum, which the file keeps, a note.
 absl::Status ExamineSettings(Connection& connection, const Profile& profile, DoctorReport& report);
 
-// Adds what is notable about the file itself, its folder and its log. Opens nothing.
-// kNotFound: there is no such file.
-absl::Status ExamineFile(const std::string& path, const Profile& profile, DoctorReport& report);
+// Adds what CheckEnvironment() finds. The file need not be there.
+void ExamineEnvironment(const std::string& path, DoctorReport& report,
+                        const SystemProbe& probe = SystemProbe::Real());
+
+// Adds what is notable about the file's log. Opens nothing.
+void ExamineLog(const std::string& path, const Profile& profile, DoctorReport& report);
 
 }  // namespace vouch::storage
 

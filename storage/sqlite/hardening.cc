@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "storage/sqlite/error.h"
+#include "storage/sqlite/internal/integrity.h"
 #include "storage/status_macros.h"
 
 namespace vouch::storage {
@@ -101,9 +102,7 @@ absl::Status Harden(sqlite3* db, HardeningScope scope) {
 }
 
 absl::Status CheckUntrustedFile(sqlite3* db) {
-  VOUCH_ASSIGN_OR_RETURN(const std::string finding, Ask(db, "PRAGMA quick_check(1)"));
-  if (finding == "ok") return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("the file is damaged: ", finding));
+  return storage_internal::CheckIntegrity(db, "PRAGMA quick_check(1)");
 }
 
 absl::Status CheckApplication(sqlite3* db, std::int32_t id, bool fresh) {

@@ -101,6 +101,7 @@ Profile Profile::Minimal() {
 Profile Profile::SqliteDefault() {
   Profile profile = Unasked();
   profile.journal_mode = JournalMode::kDelete;
+  profile.journal_size_limit_bytes = -1;
   return profile;
 }
 

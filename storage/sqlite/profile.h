@@ -49,7 +49,7 @@ struct Profile {
   // Write-ahead log, full durability, 64 MB cache, 256 MB mapped: for services. The default.
   static Profile Balanced() { return {}; }
   // Write-ahead log, foreign keys, and Synchronous::kNormal (a power loss may undo last commits);
-  // otherwise as SQLite is: 2 MB cache, nothing mapped. For small tools.
+  // otherwise as SQLite is, except that the log is cut: 2 MB cache, nothing mapped. For small tools.
   static Profile Minimal();
   // As SQLite is unasked, rollback journal and all, except that foreign keys are enforced. For
   // files shared with programs that do not expect a write-ahead log.

@@ -79,6 +79,7 @@ absl::StatusOr<std::optional<Digest>> NotedDigest(const std::string& backup) {
   const std::string path = absl::StrCat(backup, ".sha256");
   if (!Exists(path)) return std::nullopt;
   std::ifstream file(path);
+  if (file.peek() == '\\') file.get();  // The name after the digest is escaped.
   std::string hex(64, '\0');
   file.read(hex.data(), 64);
   const std::optional<Digest> digest = DigestFromHex(hex);
@@ -143,10 +144,12 @@ absl::Status StageCopy(const std::string& backup, Staging& staging, const Restor
 class OldFile {
  public:
   ~OldFile() {
+    bool all_back = true;
     for (auto moved = moved_.rbegin(); moved != moved_.rend(); ++moved) {
-      ::rename(moved->second.c_str(), moved->first.c_str());
+      all_back = ::rename(moved->second.c_str(), moved->first.c_str()) == 0 && all_back;
     }
-    if (!kept_as_.empty()) ::unlink(kept_as_.c_str());
+    // A log that stays behind stays beside its file.
+    if (!kept_as_.empty() && all_back) ::unlink(kept_as_.c_str());
   }
   OldFile() = default;
   OldFile(const OldFile&) = delete;
@@ -207,6 +210,11 @@ absl::StatusOr<RestoreResult> RestoreBounded(const std::string& backup, const st
   VOUCH_ASSIGN_OR_RETURN(result.replaced, CheckTarget(target, backup));
   if (result.replaced && IsOpenHere(target)) {
     return absl::FailedPreconditionError(absl::StrCat(target, " is open in this process"));
+  }
+  // Keep() finds it as well, but only once the target's log is folded in.
+  if (result.replaced && !options.keep_old_as.empty() && Exists(options.keep_old_as)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("keep the old file as ", options.keep_old_as, ": that is there already"));
   }
   VOUCH_ASSIGN_OR_RETURN(const auto staging, Staging::Create(target));
   VOUCH_RETURN_IF_ERROR(StageCopy(backup, *staging, options, bounds, result));

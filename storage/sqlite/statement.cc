@@ -155,19 +155,21 @@ void SqliteStatement::Orphan() {
 
 SqliteStatement* StatementCache::Take(std::string_view sql) {
   const auto found = by_sql_.find(sql);
-  if (found == by_sql_.end()) {
+  if (found == by_sql_.end() || found->second->lent_) {
     counters_.CountMiss();
     return nullptr;
   }
   counters_.CountHit();
   SqliteStatement* statement = found->second;
-  by_sql_.erase(found);
   idle_bytes_ -= statement->bytes();
   lent_.splice(lent_.begin(), idle_, statement->position_);
+  statement->lent_ = true;
   return statement;
 }
 
-SqliteStatement* StatementCache::Adopt(std::unique_ptr<SqliteStatement> statement) {
+SqliteStatement* StatementCache::Adopt(std::unique_ptr<SqliteStatement> statement, bool keep) {
+  statement->keep_ = keep;
+  statement->known_ = keep && by_sql_.emplace(statement->sql(), statement.get()).second;
   lent_.push_front(std::move(statement));
   lent_.front()->position_ = lent_.begin();
   return lent_.front().get();
@@ -175,29 +177,50 @@ SqliteStatement* StatementCache::Adopt(std::unique_ptr<SqliteStatement> statemen
 
 void StatementCache::Return(SqliteStatement& statement) {
   // Keep one statement for a text: a second one, lent meanwhile, goes.
-  if (by_sql_.contains(statement.sql())) {
+  if (!statement.keep_ || (!statement.known_ && !MakeKnown(statement))) {
     lent_.erase(statement.position_);
     return;
   }
   sqlite3_reset(statement.handle_);
   sqlite3_clear_bindings(statement.handle_);
   idle_.splice(idle_.begin(), lent_, statement.position_);
-  by_sql_.emplace(statement.sql(), &statement);
+  statement.lent_ = false;
   idle_bytes_ += statement.bytes();
   EvictTo(max_bytes_);
+}
+
+// In the place of one that is lent: a loop inside another's rows finds its statement each time. False
+// when one is idle.
+bool StatementCache::MakeKnown(SqliteStatement& statement) {
+  if (const auto found = by_sql_.find(statement.sql()); found != by_sql_.end()) {
+    if (!found->second->lent_) return false;
+    found->second->known_ = false;
+    by_sql_.erase(found);
+  }
+  by_sql_.emplace(statement.sql(), &statement);
+  statement.known_ = true;
+  return true;
+}
+
+// Its text is about to go, which by_sql_ has for a key.
+void StatementCache::Forget(const SqliteStatement& statement) {
+  if (statement.known_) by_sql_.erase(statement.sql());
 }
 
 void StatementCache::EvictTo(std::size_t bytes) {
   while (idle_bytes_ > bytes) {
     const SqliteStatement& oldest = *idle_.back();
     idle_bytes_ -= oldest.bytes();
-    by_sql_.erase(oldest.sql());
+    Forget(oldest);
     idle_.pop_back();
   }
 }
 
-void StatementCache::Orphan() {
-  for (std::unique_ptr<SqliteStatement>& statement : lent_) statement.release()->Orphan();
+void StatementCache::OrphanLent() {
+  for (std::unique_ptr<SqliteStatement>& statement : lent_) {
+    Forget(*statement);
+    statement.release()->Orphan();
+  }
   lent_.clear();
 }
 

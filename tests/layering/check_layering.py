@@ -40,7 +40,7 @@ THIRD_PARTY = [
      ("storage/postgres/", "tests/", "bench/")),
     ("OpenSSL", r"openssl/.*", ("storage/sha256.", "uow/", "tests/", "bench/")),
     ("CLI11", r"CLI/.*", ("uow/cli/",)),
-    ("nlohmann-json", r"nlohmann/.*", ("uow/cli/", "tests/uow/cli/")),
+    ("nlohmann-json", r"nlohmann/.*", ("uow/cli/", "uow/internal/json.h", "tests/uow/")),
     ("GoogleTest", r"(gtest|gmock)/.*", ("tests/",)),
     ("Google Benchmark", r"benchmark/.*", ("bench/",)),
 ]

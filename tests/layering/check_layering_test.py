@@ -84,6 +84,7 @@ class CheckLayeringTest(unittest.TestCase):
             ("pool/bad.cc", "<openssl/evp.h>", "OpenSSL is included only"),
             ("storage/sqlite/bad.cc", "<openssl/sha.h>", "OpenSSL is included only"),
             ("uow/bad.cc", "<CLI/CLI.hpp>", "CLI11 is included only"),
+            ("uow/bad.cc", "<nlohmann/json.hpp>", "nlohmann-json is included only"),
             ("storage/bad.cc", "<nlohmann/json.hpp>", "nlohmann-json is included only"),
             ("uow/bad.cc", "<gtest/gtest.h>", "GoogleTest is included only"),
             ("pool/bad.cc", "<benchmark/benchmark.h>", "Google Benchmark is included only"),

@@ -240,6 +240,28 @@ TEST_F(StatementTest, AnUnsignedNumberGoesAsFarAsSqlDoes) {
   }
 }
 
+// SQLite makes a real of a literal that is too large, and an error of a sum.
+TEST_F(StatementTest, IntegersBeyond64BitsAreNoIntegers) {
+  const auto kBad = absl::StatusCode::kInvalidArgument;
+  ASSERT_OK(connection_->Execute("CREATE TABLE t(a INTEGER)"));
+  ASSERT_OK(connection_->Execute("INSERT INTO t VALUES (9223372036854775807)"));
+  EXPECT_THAT(connection_->QueryValue<std::int64_t>("SELECT a FROM t"),
+              IsOkAndHolds(std::numeric_limits<std::int64_t>::max()));
+  ASSERT_OK(connection_->Execute("INSERT INTO t VALUES (1)"));
+  EXPECT_THAT(connection_->QueryValue<std::int64_t>("SELECT sum(a) FROM t"),
+              StatusIs(kBad, HasSubstr("integer overflow")));
+  for (const char* number :
+       {"9223372036854775808", "-9223372036854775809", "1e30", "'99999999999999999999'"}) {
+    ASSERT_OK(connection_->Execute("DELETE FROM t"));
+    ASSERT_OK(connection_->Execute(std::string("INSERT INTO t VALUES (") + number + ")"));
+    ASSERT_OK_AND_ASSIGN(auto row, connection_->Prepare("SELECT a FROM t"));
+    ASSERT_THAT(row->Step(), IsOkAndHolds(true));
+    EXPECT_THAT(row->TryGet<std::int64_t>(0), StatusIs(kBad, HasSubstr("not an integer")))
+        << number;
+    EXPECT_EQ(row->column(0).type(), ValueType::kReal) << number;
+  }
+}
+
 TEST_F(StatementTest, ATimeIsStoredAsTheProjectsText) {
   const absl::Time time = absl::FromUnixMillis(1'767'268'800'123) + absl::Microseconds(456);
   std::optional<absl::Time> none;

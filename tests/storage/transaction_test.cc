@@ -2,6 +2,7 @@
 
 #include "storage/transaction.h"
 
+#include <optional>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -114,7 +115,7 @@ TEST_F(TransactionTest, NothingIsStoredAfterAStatementEndedTheTransaction) {
     EXPECT_THAT(connection_->QueryValue<int>("SELECT 1"), StatusIs(absl::StatusCode::kAborted));
     EXPECT_THAT(connection_->ExecuteScript("INSERT INTO t VALUES (3)"),
                 StatusIs(absl::StatusCode::kAborted));
-    EXPECT_THAT(Savepoint::Begin(*connection_, 1), StatusIs(absl::StatusCode::kAborted));
+    EXPECT_THAT(Savepoint::Begin(*connection_), StatusIs(absl::StatusCode::kAborted));
     EXPECT_THAT(transaction.Commit(), StatusIs(absl::StatusCode::kAborted));
     // Until the guard is gone, not only until somebody has tried to commit.
     EXPECT_THAT(Insert(4), StatusIs(absl::StatusCode::kAborted));
@@ -200,15 +201,15 @@ TEST_F(TransactionTest, SavepointsNest) {
   ASSERT_OK_AND_ASSIGN(Transaction transaction, Begin());
   ASSERT_OK(Insert(1));
   {
-    ASSERT_OK_AND_ASSIGN(Savepoint outer, Savepoint::Begin(*connection_, 1));
+    ASSERT_OK_AND_ASSIGN(Savepoint outer, Savepoint::Begin(*connection_));
     ASSERT_OK(Insert(2));
     {
-      ASSERT_OK_AND_ASSIGN(Savepoint inner, Savepoint::Begin(*connection_, 2));
+      ASSERT_OK_AND_ASSIGN(Savepoint inner, Savepoint::Begin(*connection_));
       ASSERT_OK(Insert(3));
     }
     EXPECT_EQ(Rows(), "1,2");
     {
-      ASSERT_OK_AND_ASSIGN(Savepoint inner, Savepoint::Begin(*connection_, 2));
+      ASSERT_OK_AND_ASSIGN(Savepoint inner, Savepoint::Begin(*connection_));
       ASSERT_OK(Insert(4));
       ASSERT_OK(inner.Release());
       EXPECT_THAT(inner.Release(), StatusIs(absl::StatusCode::kFailedPrecondition));
@@ -217,8 +218,8 @@ TEST_F(TransactionTest, SavepointsNest) {
     ASSERT_OK(outer.Release());
   }
   {
-    ASSERT_OK_AND_ASSIGN(Savepoint outer, Savepoint::Begin(*connection_, 1));
-    ASSERT_OK_AND_ASSIGN(Savepoint inner, Savepoint::Begin(*connection_, 2));
+    ASSERT_OK_AND_ASSIGN(Savepoint outer, Savepoint::Begin(*connection_));
+    ASSERT_OK_AND_ASSIGN(Savepoint inner, Savepoint::Begin(*connection_));
     ASSERT_OK(Insert(5));
     ASSERT_OK(inner.Release());
     ASSERT_OK(outer.Rollback());
@@ -231,7 +232,7 @@ TEST_F(TransactionTest, SavepointsNest) {
 TEST_F(TransactionTest, ASavepointGoneWithItsTransactionIsNoError) {
   {
     ASSERT_OK_AND_ASSIGN(Transaction transaction, Begin());
-    ASSERT_OK_AND_ASSIGN(Savepoint savepoint, Savepoint::Begin(*connection_, 1));
+    ASSERT_OK_AND_ASSIGN(Savepoint savepoint, Savepoint::Begin(*connection_));
     ASSERT_OK(Insert(1));
     EXPECT_THAT(connection_->Execute("INSERT OR ROLLBACK INTO t VALUES (1)"),
                 StatusIs(absl::StatusCode::kAlreadyExists));
@@ -241,9 +242,44 @@ TEST_F(TransactionTest, ASavepointGoneWithItsTransactionIsNoError) {
   EXPECT_OK(Insert(2));
 }
 
+// A guard kept too long must not undo what others did under the same name.
+TEST_F(TransactionTest, ASavepointKeptTooLongTouchesNothing) {
+  std::optional<Savepoint> kept;
+  {
+    ASSERT_OK_AND_ASSIGN(Transaction transaction, Begin());
+    ASSERT_OK_AND_ASSIGN(Savepoint savepoint, Savepoint::Begin(*connection_));
+    kept.emplace(std::move(savepoint));
+    ASSERT_OK(transaction.Commit());
+  }
+  {
+    ASSERT_OK_AND_ASSIGN(Transaction transaction, Begin());
+    ASSERT_OK_AND_ASSIGN(Savepoint another, Savepoint::Begin(*connection_));
+    EXPECT_EQ(connection_->open_savepoints(), 1u);
+    ASSERT_OK(Insert(1));
+    kept.reset();
+    EXPECT_EQ(Rows(), "1");
+    EXPECT_EQ(connection_->open_savepoints(), 1u);
+    ASSERT_OK(another.Release());
+    EXPECT_EQ(connection_->open_savepoints(), 0u);
+    ASSERT_OK(transaction.Commit());
+  }
+  EXPECT_EQ(Rows(), "1");
+}
+
+TEST_F(TransactionTest, EndingASavepointEndsThoseWithin) {
+  ASSERT_OK_AND_ASSIGN(Transaction transaction, Begin());
+  ASSERT_OK_AND_ASSIGN(Savepoint outer, Savepoint::Begin(*connection_));
+  ASSERT_OK_AND_ASSIGN(Savepoint inner, Savepoint::Begin(*connection_));
+  ASSERT_OK(Insert(1));
+  ASSERT_OK(outer.Release());
+  EXPECT_EQ(connection_->open_savepoints(), 0u);
+  EXPECT_THAT(inner.Release(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_EQ(Rows(), "1");
+}
+
 // SQLite would begin a transaction of its own, which no guard ends.
 TEST_F(TransactionTest, ASavepointNeedsATransaction) {
-  EXPECT_THAT(Savepoint::Begin(*connection_, 1), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(Savepoint::Begin(*connection_), StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_FALSE(connection_->in_transaction());
 }
 
@@ -345,7 +381,7 @@ TEST_F(TransactionTest, AnInterruptedReadLeavesTheTransactionOpen) {
 TEST_F(TransactionTest, TheDeadlineDoesNotStopRollback) {
   {
     ASSERT_OK_AND_ASSIGN(Transaction transaction, Begin());
-    ASSERT_OK_AND_ASSIGN(Savepoint savepoint, Savepoint::Begin(*connection_, 1));
+    ASSERT_OK_AND_ASSIGN(Savepoint savepoint, Savepoint::Begin(*connection_));
     ASSERT_OK(Insert(1));
     connection_->SetDeadline(Clock::now());
     EXPECT_OK(savepoint.Rollback());

@@ -431,10 +431,8 @@ class AuditTest : public testing::Test {
 
   // What the verifier that shares no code with the library says.
   bool PythonAgrees(const std::string& path, const std::string& options = "") {
-    const std::string script =
-        (std::filesystem::path(__FILE__).parent_path() / "verify_receipts.py").string();
-    const std::string command =
-        absl::StrCat("python3 -B ", script, " ", options, " ", path, " > ", path, ".out 2>&1");
+    const std::string command = absl::StrCat("python3 -B ", VOUCH_RECEIPT_VERIFIER, " ", options,
+                                             " ", path, " > ", path, ".out 2>&1");
     const int result = std::system(command.c_str());
     std::ifstream file(path + ".out");
     python_said_.assign(std::istreambuf_iterator<char>(file), {});

@@ -494,6 +494,35 @@ TEST_F(EngineTest, ANewTableOfAnotherProcessIsReceiptedFromThenOn) {
   ExpectAudited();
 }
 
+TEST_F(EngineTest, MarksItsFilesAndRefusesThoseOfOthers) {
+  const auto mark = [&](const std::string& sql) {
+    auto connection = storage::SqliteConnection::Open({.path = path_});
+    EXPECT_OK(connection);
+    if (!sql.empty()) {
+      EXPECT_OK((*connection)->Execute(sql));
+    }
+    return (*connection)->QueryValue<std::int32_t>("PRAGMA application_id").value_or(-1);
+  };
+  Open();
+  EXPECT_EQ(mark(""), kApplicationId);
+  Open();
+  // As earlier versions made them.
+  EXPECT_EQ(mark("PRAGMA application_id = 0"), 0);
+  Open();
+  EXPECT_EQ(mark(""), 0);
+
+  EXPECT_EQ(mark("PRAGMA application_id = 12345"), 12345);
+  EXPECT_THAT(
+      Engine::Open(Options()),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr(path_), HasSubstr("another application"), HasSubstr("12345"))));
+  EngineOptions options = Options();
+  options.application_id = 12345;
+  EXPECT_OK(Engine::Open(options));
+  options.application_id = 0;
+  EXPECT_OK(Engine::Open(options));
+}
+
 TEST_F(EngineTest, WorksInMemory) {
   EngineOptions options = Options();
   options.path = ":memory:";

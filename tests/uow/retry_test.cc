@@ -29,6 +29,14 @@ TEST(RetryTest, DelaysGrowAndJitterOnlyShortensThem) {
   EXPECT_EQ(DelayBeforeRetry(options, kBusy, 0, forever, 0.5), absl::Milliseconds(75));
 }
 
+TEST(RetryTest, DelaysGrowUpToTheLongest) {
+  const RetryOptions options{.first_delay = absl::Seconds(1), .max_delay = absl::Seconds(5)};
+  EXPECT_EQ(RetryDelay(options, 2, 0), absl::Seconds(4));
+  EXPECT_EQ(RetryDelay(options, 3, 0), absl::Seconds(5));
+  EXPECT_EQ(RetryDelay(options, 3, 0.5), absl::Seconds(3.75));
+  EXPECT_EQ(RetryDelay(options, 100'000, 0), absl::Seconds(5));
+}
+
 TEST(RetryTest, GivesUpAfterTheLastRetryOrWhenTimeWouldRunOut) {
   const RetryOptions options{.max_retries = 2, .first_delay = absl::Milliseconds(100)};
   EXPECT_EQ(DelayBeforeRetry(options, kBusy, 2, absl::InfiniteDuration(), 0), std::nullopt);
@@ -42,8 +50,9 @@ TEST(RetryTest, OptionsAreChecked) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(RetryOptions{.max_retries = -1}.Validate(), StatusIs(kInvalid));
   EXPECT_THAT(RetryOptions{.first_delay = -absl::Seconds(1)}.Validate(), StatusIs(kInvalid));
-  EXPECT_THAT(RetryOptions{.first_delay = absl::InfiniteDuration()}.Validate(),
-              StatusIs(kInvalid));
+  EXPECT_THAT(RetryOptions{.first_delay = absl::InfiniteDuration()}.Validate(), StatusIs(kInvalid));
+  const RetryOptions shorter{.max_delay = absl::Milliseconds(99)};
+  EXPECT_THAT(shorter.Validate(), StatusIs(kInvalid));
   EXPECT_THAT(RetryOptions{.growth = 0.5}.Validate(), StatusIs(kInvalid));
   EXPECT_THAT(RetryOptions{.growth = std::nan("")}.Validate(), StatusIs(kInvalid));
   EXPECT_THAT(RetryOptions{.jitter = 1.5}.Validate(), StatusIs(kInvalid));

@@ -13,6 +13,7 @@
 #include "uow/cli/printable.h"
 #include "uow/cli/stable_read.h"
 #include "uow/cli/text_table.h"
+#include "uow/contract.h"
 
 namespace vouch::cli {
 namespace {
@@ -65,14 +66,29 @@ std::string TextOf(const DoctorReport& report) {
   return absl::StrCat(text, "\n", table.Render());
 }
 
+// Adds what the contract of units of work says of a database that has any.
+absl::Status ExamineContract(storage::Connection& connection, DoctorReport& report) {
+  VOUCH_ASSIGN_OR_RETURN(const uow::ContractReport contract, uow::CheckContract(connection));
+  for (const uow::ContractViolation& violation : contract.violations) {
+    if (violation.rule == uow::ContractRule::kTableMissing) return absl::OkStatus();
+    report.findings.push_back({DoctorFinding::Kind::kProblem, "contract", violation.message});
+  }
+  if (contract.complies()) {
+    report.findings.push_back({DoctorFinding::Kind::kFine, "contract",
+                               absl::StrCat(contract.units, " units of work keep the contract")});
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ExamineDatabase(const std::string& path, const Settings& settings,
                              DoctorReport& report) {
   const Profile profile = Profile::Balanced();
-  VOUCH_RETURN_IF_ERROR(ExamineFile(path, profile, report));
+  ExamineLog(path, profile, report);
   const DoctorReport before = report;
   return StableRead(path, settings.wait, [&](storage::Connection& reader) {
     report = before;
-    return ExamineSettings(reader, profile, report);
+    VOUCH_RETURN_IF_ERROR(ExamineSettings(reader, profile, report));
+    return ExamineContract(reader, report);
   });
 }
 
@@ -84,11 +100,13 @@ int RunDoctor(const Settings& settings, Console& console) {
   const auto database = storage::PrepareDatabaseFile(settings.database, /*create=*/false);
   if (database.ok()) {
     path = database->path;
+    ExamineEnvironment(path, report);
     const absl::Status status = ExamineDatabase(path, settings, report);
     if (!status.ok()) return console.Fail(status, CodeForOpening(status));
   } else if (absl::IsNotFound(database.status())) {
     report.findings.push_back({DoctorFinding::Kind::kNote, "no_database",
                                absl::StrCat("there is no database ", settings.database)});
+    ExamineEnvironment(settings.database, report);
   } else {
     return console.Fail(database.status(), kUsage);
   }

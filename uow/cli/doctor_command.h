@@ -1,4 +1,6 @@
-// `vouch doctor`: what is linked, which known bugs apply, settings read back, what is exposed.
+// `vouch doctor`: what is linked, which known bugs apply, settings read back, what is exposed, and
+// whether the units of work that the database records keep their contract (uow/contract.h), for
+// which it reads them all. Whether they are true is for `vouch audit`.
 //
 // Thread safety: one thread.
 // Returns the exit code: kFailed when something has to be repaired. A database that is not there is

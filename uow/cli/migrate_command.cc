@@ -14,6 +14,7 @@
 #include "uow/cli/printable.h"
 #include "uow/cli/stable_read.h"
 #include "uow/cli/text_table.h"
+#include "uow/options.h"
 
 namespace vouch::cli {
 namespace {
@@ -111,6 +112,7 @@ absl::StatusOr<std::unique_ptr<storage::SqliteConnection>> OpenForMigrating(
   return storage::SqliteConnection::Open({.path = path,
                                           .access = storage::Access::kReadWrite,
                                           .is_protected = {},
+                                          .application_id = uow::kApplicationId,
                                           .busy_timeout = settings.wait});
 }
 

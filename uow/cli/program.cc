@@ -8,11 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "storage/sqlite/profile.h"
 #include "uow/cli/audit_command.h"
+#include "uow/cli/backup_command.h"
 #include "uow/cli/console.h"
 #include "uow/cli/doctor_command.h"
 #include "uow/cli/index_command.h"
 #include "uow/cli/migrate_command.h"
 #include "uow/cli/receipt_command.h"
+#include "uow/cli/restore_command.h"
 
 namespace vouch::cli {
 namespace {
@@ -20,7 +22,7 @@ namespace {
 constexpr char kFooter[] =
     "Exit codes: 0 done; 1 failed, or something bad was found; 2 wrong usage: arguments, a "
     "folder\n"
-    "or the database's path; 4 the audit cannot verify the ledger's format; 130, 143 interrupted.";
+    "or a file's path; 4 the audit cannot verify the ledger's format; 130, 143 interrupted.";
 
 constexpr double kLongestWaitSeconds = 3600;
 
@@ -37,6 +39,8 @@ struct Arguments {
   std::string which;
   std::string set;
   MigrateDownArguments down;
+  BackupArguments backup;
+  RestoreArguments restore;
   Command command;
 };
 
@@ -158,6 +162,50 @@ void AddMigrate(CLI::App& app, Arguments& arguments) {
   });
 }
 
+constexpr char kSkipForeignKeys[] =
+    "Also when rows refer to rows that are not there (PRAGMA foreign_key_check)";
+
+void AddBackup(CLI::App& app, Arguments& arguments) {
+  CLI::App* verb = app.add_subcommand(
+      "backup",
+      "Copy the database into a new file, while others may write it; the copy is checked,\n"
+      "and FILE.sha256 beside it holds its digest");
+  BackupArguments& backup = arguments.backup;
+  verb->add_option("FILE", backup.file, "The file to be made; it must not be there")->required();
+  CLI::Option* rate = verb->add_option("--rate", backup.megabytes_per_second,
+                                       "Copy no more than so many megabytes a second")
+                          ->check(CLI::Range(0.001, 1e6))
+                          ->type_name("MB");
+  verb->add_flag("--compact", backup.compact, "Without free pages (VACUUM INTO)")->excludes(rate);
+  verb->add_flag("--skip-foreign-keys", backup.skip_foreign_keys, kSkipForeignKeys);
+  verb->callback([&arguments] {
+    arguments.command = [&arguments](const Settings& settings, Console& console) {
+      return RunBackup(arguments.backup, settings, console);
+    };
+  });
+}
+
+void AddRestore(CLI::App& app, Arguments& arguments) {
+  CLI::App* verb = app.add_subcommand(
+      "restore",
+      "Put a checked copy of a backup in the database's place, which nobody may have open;\n"
+      "what was there is lost unless it is kept");
+  RestoreArguments& restore = arguments.restore;
+  verb->add_option("FILE", restore.file, "The backup; it stays where it is")->required();
+  verb->add_option("--keep-old", restore.keep_old,
+                   "Keep the replaced database under this name, in the same file system")
+      ->type_name("PATH");
+  verb->add_option("--sha256", restore.sha256,
+                   "The digest the backup must have (default: the one in FILE.sha256)")
+      ->type_name("HEX");
+  verb->add_flag("--skip-foreign-keys", restore.skip_foreign_keys, kSkipForeignKeys);
+  verb->callback([&arguments] {
+    arguments.command = [&arguments](const Settings& settings, Console& console) {
+      return RunRestore(arguments.restore, settings, console);
+    };
+  });
+}
+
 void AddDoctor(CLI::App& app, Arguments& arguments) {
   CLI::App* verb = app.add_subcommand(
       "doctor",
@@ -200,6 +248,8 @@ int RunProgram(int argc, const char* const* argv) {
   AddAudit(app, arguments);
   AddReceipt(app, arguments);
   AddMigrate(app, arguments);
+  AddBackup(app, arguments);
+  AddRestore(app, arguments);
   AddDoctor(app, arguments);
   try {
     app.parse(argc, argv);

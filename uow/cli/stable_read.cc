@@ -96,10 +96,15 @@ bool MustReadAgain(Access used, const FileState& before, const FileState& after)
   return used == Access::kImmutable && before != after;
 }
 
+LogLeftovers::LogLeftovers(const std::string& path)
+    : path_(path), were_missing_(MissingLogFiles(path)) {}
+
+LogLeftovers::~LogLeftovers() { RemoveLeftovers(path_, were_missing_); }
+
 absl::Status StableRead(const std::string& path, absl::Duration busy_timeout,
                         absl::FunctionRef<absl::Status(storage::Connection&)> read) {
   VOUCH_ASSIGN_OR_RETURN(const FileState before, storage::StateOfDatabaseFile(path));
-  const std::vector<std::string> missing = MissingLogFiles(path);
+  const LogLeftovers leftovers(path);
   Access access = AccessFor(before);
   absl::Status status;
   if (access == Access::kImmutable) {
@@ -109,7 +114,6 @@ absl::Status StableRead(const std::string& path, absl::Duration busy_timeout,
     access = Access::kReadOnly;
   }
   status = ReadOnce(path, access, busy_timeout, read);
-  RemoveLeftovers(path, missing);
   return ExplainLog(status, path);
 }
 

@@ -18,6 +18,7 @@
 #define VOUCH_UOW_CLI_STABLE_READ_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -39,6 +40,21 @@ bool MustReadAgain(storage::Access used, const storage::FileState& before,
 // `path` is absolute.
 absl::Status StableRead(const std::string& path, absl::Duration busy_timeout,
                         absl::FunctionRef<absl::Status(storage::Connection&)> read);
+
+// Removes, when it ends, what readers have made beside a database that had no log when it began.
+//
+// Thread safety: one thread at a time. REQUIRES: when it ends, as above; `path` is absolute.
+class LogLeftovers {
+ public:
+  explicit LogLeftovers(const std::string& path);
+  ~LogLeftovers();
+  LogLeftovers(const LogLeftovers&) = delete;
+  LogLeftovers& operator=(const LogLeftovers&) = delete;
+
+ private:
+  const std::string path_;
+  const std::vector<std::string> were_missing_;
+};
 
 }  // namespace vouch::cli
 

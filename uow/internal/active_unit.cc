@@ -1,179 +1,118 @@
 #include "uow/internal/active_unit.h"
 
-#include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "storage/error.h"
 #include "storage/status_macros.h"
-#include "uow/failure.h"
+#include "uow/internal/deadline.h"
+#include "uow/internal/recorder.h"
 
 namespace vouch::uow {
 namespace {
 
-using storage::SqliteConnection;
+using std::chrono::steady_clock;
 using storage::Transaction;
 using storage::TransactionMode;
 
-// How long a unit's failure may take to be settled after a COMMIT whose outcome was lost.
-constexpr absl::Duration kSettleTimeout = absl::Seconds(5);
-
-SqliteConnection::TimePoint DeadlineAfter(absl::Duration timeout) {
-  return std::chrono::steady_clock::now() +
-         std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-             absl::ToChronoNanoseconds(timeout));
-}
-
 }  // namespace
 
+ActiveUnit::ActiveUnit(Engine& engine, UnitRecord record, TimePoint begun, TimePoint deadline,
+                       pool::CallSite site)
+    : engine_(engine),
+      record_(std::move(record)),
+      begun_(begun),
+      deadline_(deadline),
+      in_flight_(engine, record_.uow_id, site, InFlight::Thread::kAny) {}
+
 ActiveUnit::~ActiveUnit() {
-  (void)Rollback();
+  if (attempt_.has_value()) (void)Rollback();
+  attempt_.reset();
+  if (transaction_.has_value()) {  // Begun, and Start() failed.
+    transaction_.reset();
+    engine_.recorder_->Ended(false);
+  }
   lease_.reset();
-  if (token_.has_value()) engine_.Leave(*token_);
+  if (entered_) engine_.Leave(in_flight_);
 }
 
-absl::Duration ActiveUnit::TimeLeft() const {
-  if (timeout_ == absl::InfiniteDuration()) return timeout_;
-  const absl::Duration used = absl::FromChrono(engine_.options_.steady_clock->Now() - begun_);
-  return std::max(absl::ZeroDuration(), timeout_ - used);
-}
-
-absl::Status ActiveUnit::Start(pool::CallSite site) {
-  VOUCH_ASSIGN_OR_RETURN(storage::WriteLease lease, engine_.database_->Write(TimeLeft(), site));
+absl::Status ActiveUnit::Start(const std::stop_token& stop) {
+  VOUCH_RETURN_IF_ERROR(engine_.Enter(in_flight_));
+  entered_ = true;
+  const pool::AcquireOptions acquire{.timeout = TimeUntil(deadline_, steady_clock::now()),
+                                     .stop = stop};
+  VOUCH_ASSIGN_OR_RETURN(storage::WriteLease lease,
+                         engine_.database_->Write(acquire, in_flight_.site()));
+  // The unit may be handed to another thread.
+  lease.MakeTransferable();
   lease_.emplace(std::move(lease));
-  if (timeout_ != absl::InfiniteDuration()) connection().SetDeadline(DeadlineAfter(TimeLeft()));
+  if (deadline_ != TimePoint::max()) connection().SetDeadline(deadline_);
+  connection().SetStop(stop);
   VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
                          Transaction::Begin(connection(), TransactionMode::kWrite));
   transaction_.emplace(std::move(transaction));
-  VOUCH_RETURN_IF_ERROR(engine_.WritePending(connection()));
-  VOUCH_RETURN_IF_ERROR(FindDuplicate());
-  if (duplicate_.has_value()) return Rollback();
-  capture_.emplace(engine_.stores_);
-  connection().SetChangeSink(&*capture_);
-  unit_.reset(new UnitOfWork(connection(), record_.uow_id, record_.retries));
-  return absl::OkStatus();
-}
-
-absl::Status ActiveUnit::FindDuplicate() {
-  VOUCH_ASSIGN_OR_RETURN(const auto seq,
-                         engine_.ledger_.FindCommitted(connection(), record_.uow_id));
-  if (!seq.has_value()) return absl::OkStatus();
-  VOUCH_ASSIGN_OR_RETURN(StoredReceipt stored, ReadReceipt(connection(), *seq));
-  duplicate_ = std::move(stored.receipt);
-  duplicate_->was_duplicate = true;
-  return absl::OkStatus();
-}
-
-absl::StatusOr<Receipt> ActiveUnit::Append() {
-  if (!connection().in_transaction()) {
-    return absl::AbortedError(
-        "commit: the transaction was ended by an earlier error; nothing of the unit is stored");
+  VOUCH_RETURN_IF_ERROR(engine_.recorder_->Begin(connection()));
+  VOUCH_ASSIGN_OR_RETURN(const auto duplicate,
+                         engine_.recorder_->FindCommitted(connection(), record_.uow_id));
+  if (duplicate.has_value()) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("begin: unit ", record_.uow_id, " is committed, as number ", duplicate->seq));
   }
-  VOUCH_ASSIGN_OR_RETURN(record_.writes, capture_->Finish(connection()));
-  if (connection().HasDeferredViolations()) {
-    constexpr int kForeignKeyViolated = 787;  // SQLITE_CONSTRAINT_FOREIGNKEY
-    return storage::WithNativeCode(
-        absl::InvalidArgumentError(
-            "commit: FOREIGN KEY constraint failed: a row refers to one that is not there"),
-        kForeignKeyViolated);
-  }
-  record_.execution_time = absl::FromChrono(engine_.options_.steady_clock->Now() - begun_);
-  return engine_.ledger_.Append(connection(), record_,
-                                storage::FormatUtcMillis(engine_.options_.wall_clock->Now()));
+  attempt_.emplace(*engine_.recorder_, connection(), record_);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Receipt> ActiveUnit::Commit() {
-  if (!transaction_.has_value()) {
-    return absl::FailedPreconditionError("commit: the unit has ended already");
-  }
-  connection().SetChangeSink(nullptr);
-  absl::StatusOr<Receipt> receipt = Append();
-  if (!receipt.ok()) {
-    (void)Rollback();
+  absl::StatusOr<Receipt> receipt = TryCommit();
+  if (receipt.ok()) {
+    engine_.CountCommitted();
     return receipt;
   }
-  const auto before = engine_.options_.steady_clock->Now();
+  record_.failed_store = engine_.recorder_->StoreOf(receipt.status());
+  End(UnitStatus::kFailed, receipt.status());
+  return receipt;
+}
+
+absl::StatusOr<Receipt> ActiveUnit::TryCommit() {
+  VOUCH_ASSIGN_OR_RETURN(
+      Receipt receipt,
+      attempt_->Finish(absl::FromChrono(engine_.options_.steady_clock->Now() - begun_)));
+  attempt_.reset();
+  connection().SetDeadline(std::nullopt);
+  connection().SetStop({});
+  const auto before = steady_clock::now();
   const absl::Status status = transaction_->Commit();
-  receipt->commit_time = absl::FromChrono(engine_.options_.steady_clock->Now() - before);
+  receipt.commit_time = absl::FromChrono(steady_clock::now() - before);
   if (!status.ok()) {
-    (void)Rollback();
-    if (status.code() == absl::StatusCode::kUnknown) return Settle(status);
-    return status;
+    (void)transaction_->Rollback();
+    transaction_.reset();
+    engine_.recorder_->Ended(false);
+    if (status.code() != absl::StatusCode::kUnknown) return status;
+    const absl::Status answer = engine_.recorder_->Settle(connection(), {&record_, 1}, status);
+    if (answer.code() == absl::StatusCode::kUnknown) engine_.SetInDoubt();
+    return answer;
   }
   transaction_.reset();
-  engine_.PendingWritten(true);
-  engine_.commit_time_ = {.seq = receipt->seq, .time = receipt->commit_time};
+  engine_.recorder_->Ended(true);
+  engine_.recorder_->NoteCommitTime(receipt.seq, receipt.seq, receipt.commit_time);
   return receipt;
 }
 
 absl::Status ActiveUnit::Rollback() {
-  if (!transaction_.has_value()) {
-    return absl::FailedPreconditionError("rollback: the unit has ended already");
-  }
-  connection().SetChangeSink(nullptr);
+  attempt_.reset();
   const absl::Status status = transaction_->Rollback();
-  transaction_.reset();
-  engine_.PendingWritten(false);
+  End(UnitStatus::kRolledBack, status);
   return status;
 }
 
-// A COMMIT whose sync failed is invisible now, and can be there after a crash: its frames are in
-// the log. Looking would not tell; writing does, for it overwrites them. So the failure is recorded
-// first, and only then is the unit said not to be committed.
-absl::Status ActiveUnit::Settle(const absl::Status& lost) {
-  connection().SetDeadline(DeadlineAfter(kSettleTimeout));
-  UnitRecord failure = record_;
-  failure.writes.clear();
-  failure.status = UnitStatus::kFailed;
-  failure.error_type = ErrorTypeOf(lost);
-  failure.error_message = std::string(lost.message());
-  failure.error_time = storage::FormatUtcMillis(engine_.options_.wall_clock->Now());
-  failure.recovery_attempted = true;
-  const auto record = [&]() -> absl::Status {
-    VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
-                           Transaction::Begin(connection(), TransactionMode::kWrite));
-    VOUCH_RETURN_IF_ERROR(engine_.WritePending(connection()));
-    VOUCH_RETURN_IF_ERROR(engine_.ledger_.Append(connection(), failure, {}).status());
-    return transaction.Commit();
-  };
-  const absl::Status recorded = record();
-  engine_.PendingWritten(recorded.ok());
-  if (recorded.ok()) {
-    return absl::AbortedError(absl::StrCat("commit: not committed: ", std::string(lost.message())));
+void ActiveUnit::End(UnitStatus status, const absl::Status& why) {
+  attempt_.reset();
+  if (transaction_.has_value()) {
+    transaction_.reset();
+    engine_.recorder_->Ended(false);
   }
-  engine_.SetInDoubt();
-  return storage::Annotate(lost, "commit: outcome unknown, open the engine again to go on: ");
-}
-
-absl::StatusOr<Receipt> ActiveUnit::End(UnitStatus outcome) {
-  absl::StatusOr<Receipt> receipt = Receipt();
-  if (outcome == UnitStatus::kCommitted) {
-    receipt = Commit();
-    if (receipt.ok()) {
-      engine_.CountCommitted();
-      return receipt;
-    }
-    record_.status = UnitStatus::kFailed;
-    record_.failed_store = StoreOf(receipt.status());
-  } else {
-    const absl::Status status = Rollback();
-    if (!status.ok()) receipt = status;
-    record_.status = UnitStatus::kRolledBack;
-  }
-  unit_.reset();
-  capture_.reset();
   lease_.reset();
-  engine_.RecordFailure(record_, receipt.status());
-  return receipt;
-}
-
-std::string ActiveUnit::StoreOf(const absl::Status& status) const {
-  if (const auto table = TableOfError(status)) {
-    if (const StoreTable* found = engine_.stores_.Find(*table)) return found->store;
-  }
-  const std::string* only = engine_.stores_.OnlyStore();
-  return only == nullptr || !lease_.has_value() ? std::string() : *only;
+  record_.status = status;
+  engine_.RecordFailure(record_, why);
 }
 
 }  // namespace vouch::uow

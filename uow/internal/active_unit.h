@@ -1,27 +1,25 @@
-// ActiveUnit: one attempt at a unit of work, from having the writer to COMMIT or ROLLBACK.
+// ActiveUnit: an interactive unit, from having the writer to COMMIT or ROLLBACK.
 //
 //     Start() ──> open ──Commit()──> ended, stored
-//       │           └──Rollback(), destruction, failed Commit() ──> ended, nothing stored
-//       └──> duplicate: the id was committed before; nothing was begun
+//                  └──Rollback(), destruction, failed Commit() ──> ended, nothing stored
 //
 // Thread safety: one thread at a time; may be handed to another between calls.
-// Ownership: holds the writer while it lives; borrows the engine.
+// Ownership: holds the writer while it is open; borrows the engine.
 
 #ifndef VOUCH_UOW_INTERNAL_ACTIVE_UNIT_H_
 #define VOUCH_UOW_INTERNAL_ACTIVE_UNIT_H_
 
-#include <memory>
 #include <optional>
-#include <string>
-#include <utility>
+#include <stop_token>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "storage/clock.h"
 #include "storage/sqlite/database.h"
 #include "storage/transaction.h"
-#include "uow/capture.h"
 #include "uow/engine.h"
+#include "uow/internal/attempt.h"
+#include "uow/internal/in_flight.h"
 #include "uow/ledger.h"
 #include "uow/unit_of_work.h"
 
@@ -29,54 +27,42 @@ namespace vouch::uow {
 
 class ActiveUnit {
  public:
-  // `begun`: when Run or Begin was called, from which the timeout and the execution time count.
-  ActiveUnit(Engine& engine, UnitRecord record, storage::SteadyClock::TimePoint begun,
-             absl::Duration timeout)
-      : engine_(engine), record_(std::move(record)), begun_(begun), timeout_(timeout) {}
+  using TimePoint = storage::SteadyClock::TimePoint;
+
+  // `begun`: when Begin was called, by the engine's clock, from which the execution time counts.
+  ActiveUnit(Engine& engine, UnitRecord record, TimePoint begun, TimePoint deadline,
+             pool::CallSite site);
   ~ActiveUnit();
   ActiveUnit(const ActiveUnit&) = delete;
   ActiveUnit& operator=(const ActiveUnit&) = delete;
 
-  // Waits for the writer, begins the transaction and writes what earlier units left to be written.
-  absl::Status Start(pool::CallSite site);
+  // Waits for the writer and begins the transaction. kAlreadyExists: the id is committed.
+  absl::Status Start(const std::stop_token& stop);
 
-  // The receipt of the unit that was committed under this id before, if one was.
-  const std::optional<Receipt>& duplicate() const { return duplicate_; }
+  // REQUIRES: Start() returned OK.
+  UnitOfWork& unit() { return attempt_->unit(); }
 
-  // REQUIRES: Start() returned OK and there is no duplicate.
-  UnitOfWork& unit() { return *unit_; }
+  // Both end the unit, give the writer back, and see to the record of one that did not commit.
   absl::StatusOr<Receipt> Commit();
   absl::Status Rollback();
 
-  // Of an interactive unit: commits or rolls back, gives the writer back, and sees to the record of
-  // a unit that did not commit.
-  absl::StatusOr<Receipt> End(UnitStatus outcome);
-
-  // The store that an error is about, as far as it can be told; empty otherwise.
-  std::string StoreOf(const absl::Status& status) const;
-
-  // Of an interactive unit: its entry among the engine's units in flight.
-  void Own(Engine::InFlightToken token) { token_ = token; }
-
  private:
   storage::SqliteConnection& connection() { return **lease_; }
-  absl::Duration TimeLeft() const;
-  absl::Status FindDuplicate();
-  absl::StatusOr<Receipt> Append();
+  absl::StatusOr<Receipt> TryCommit();
   absl::Status Settle(const absl::Status& lost);
+  void End(UnitStatus status, const absl::Status& why);
 
   Engine& engine_;
   UnitRecord record_;
-  const storage::SteadyClock::TimePoint begun_;
-  const absl::Duration timeout_;
-  std::optional<Engine::InFlightToken> token_;
+  const TimePoint begun_;
+  const TimePoint deadline_;
+  InFlight in_flight_;
+  bool entered_ = false;
 
   // In the order in which they are made; they are undone in the opposite one.
   std::optional<storage::WriteLease> lease_;
   std::optional<storage::Transaction> transaction_;
-  std::optional<Capture> capture_;
-  std::unique_ptr<UnitOfWork> unit_;
-  std::optional<Receipt> duplicate_;
+  std::optional<Attempt> attempt_;
 };
 
 }  // namespace vouch::uow

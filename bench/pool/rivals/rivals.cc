@@ -1,10 +1,10 @@
 // What the tables say of the rivals: their versions, how they were used where that is a choice, and
 // which could not take part because a package is missing.
 
-#include <algorithm>
 #include <string>
 
 #include "bench/support/remarks.h"
+#include "bench/support/rivals/versions.h"
 #include "benchmark/benchmark.h"
 #ifdef VOUCH_BENCH_BOOST
 #include <boost/version.hpp>
@@ -21,12 +21,6 @@
 
 namespace vouch::bench {
 namespace {
-
-// Boost and SOCI write 1_74.
-[[maybe_unused]] std::string WithDots(std::string version) {
-  std::replace(version.begin(), version.end(), '_', '.');
-  return version;
-}
 
 void TellOfBoost() {
 #ifdef VOUCH_BENCH_BOOST
@@ -50,9 +44,7 @@ void TellOfSoci() {
 
 void TellOfPoco() {
 #ifdef VOUCH_BENCH_POCO
-  benchmark::AddCustomContext("poco", std::to_string(POCO_VERSION >> 24) + "." +
-                                          std::to_string(POCO_VERSION >> 16 & 0xff) + "." +
-                                          std::to_string(POCO_VERSION >> 8 & 0xff));
+  benchmark::AddCustomContext("poco", PocoVersion(POCO_VERSION));
   RemarkOn("poco",
            "cannot wait: throws when it is exhausted; sleeps 100 µs and tries again where others "
            "wait");

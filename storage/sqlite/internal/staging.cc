@@ -84,28 +84,37 @@ absl::Status Staging::Lock() {
 }
 
 absl::StatusOr<bool> Staging::TryLock() {
-  if (::mkdir(stage_.c_str(), 0700) != 0 && errno != EEXIST) {
-    return SystemError(errno, absl::StrCat("make ", stage_));
-  }
+  const bool made = ::mkdir(stage_.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return SystemError(errno, absl::StrCat("make ", stage_));
   const int fd = ::open(stage_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) return false;
-  if (fd < 0) return SystemError(errno, absl::StrCat("open ", stage_));
+  if (fd < 0) return Unmade(made, SystemError(errno, absl::StrCat("open ", stage_)));
   struct stat locked = {};
   struct stat named = {};
   const bool got = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+  const int error = got ? 0 : errno;
   const bool same = got && ::fstat(fd, &locked) == 0 && ::lstat(stage_.c_str(), &named) == 0 &&
                     locked.st_ino == named.st_ino && locked.st_dev == named.st_dev;
   if (!same) ::close(fd);
+  if (!got && error != EWOULDBLOCK) {
+    return Unmade(made, SystemError(error, absl::StrCat("lock ", stage_)));
+  }
   if (!got) {
     return absl::UnavailableError(
         absl::StrCat(target_, ": another backup or restore writes it just now"));
   }
   if (!same) return false;
   lock_ = fd;  // From here on the destructor removes the folder.
-  if (locked.st_uid != ::geteuid() || ::fchmod(fd, 0700) != 0) {
+  if (locked.st_uid != ::geteuid()) {
     return absl::FailedPreconditionError(absl::StrCat(stage_, ": belongs to somebody else"));
   }
+  if (::fchmod(fd, 0700) != 0) return SystemError(errno, absl::StrCat("chmod ", stage_));
   return true;
+}
+
+absl::Status Staging::Unmade(bool made, absl::Status status) const {
+  if (made) ::rmdir(stage_.c_str());
+  return status;
 }
 
 Staging::~Staging() {
@@ -147,7 +156,9 @@ absl::Status Staging::InstallNote(std::string_view suffix, std::string_view text
   VOUCH_RETURN_IF_ERROR(WriteNew(staged, text));
   VOUCH_RETURN_IF_ERROR(SyncFile(staged, absl::StrCat("sync ", staged)));
   if (::rename(staged.c_str(), name.c_str()) != 0) return SystemError(errno, name);
-  return SyncFolder();
+  const absl::Status synced = SyncFolder();
+  if (!synced.ok()) ::unlink(name.c_str());
+  return synced;
 }
 
 }  // namespace vouch::storage::storage_internal

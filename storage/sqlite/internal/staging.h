@@ -45,6 +45,8 @@ class Staging {
 
   absl::Status Lock();
   absl::StatusOr<bool> TryLock();
+  // `status`; the folder goes, if it was just `made`.
+  absl::Status Unmade(bool made, absl::Status status) const;
   void Clear() const;
   absl::Status SyncFolder() const;
 

@@ -43,6 +43,7 @@ absl::StatusOr<std::unique_ptr<TargetLock>> TargetLock::Acquire(const std::strin
 }
 
 TargetLock::~TargetLock() {
+  if (db_ == nullptr) return;  // SQLite had no memory for it.
   if (sqlite3_get_autocommit(db_) == 0) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
   sqlite3_close(db_);
 }

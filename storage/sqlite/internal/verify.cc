@@ -12,6 +12,7 @@
 #include "storage/error.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/file.h"
+#include "storage/sqlite/internal/integrity.h"
 #include "storage/sqlite/internal/native.h"
 #include "storage/sqlite/internal/system_error.h"
 #include "storage/status_macros.h"
@@ -44,16 +45,6 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> OpenStill(const std::string& p
                                  .collations = options.collations});
 }
 
-absl::Status CheckIntegrity(SqliteConnection& connection) {
-  VOUCH_ASSIGN_OR_RETURN(StatementPtr check, connection.Prepare("PRAGMA integrity_check(3)"));
-  std::string findings;
-  VOUCH_RETURN_IF_ERROR(check->ForEach([&](const Row& row) {
-    absl::StrAppend(&findings, findings.empty() ? "" : "; ", row.Get<std::string>(0));
-  }));
-  if (findings == "ok") return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("damaged: ", findings));
-}
-
 absl::Status CheckForeignKeys(SqliteConnection& connection) {
   VOUCH_ASSIGN_OR_RETURN(StatementPtr check, connection.Prepare("PRAGMA foreign_key_check"));
   VOUCH_ASSIGN_OR_RETURN(const bool violated, check->Step());
@@ -65,7 +56,7 @@ absl::Status CheckForeignKeys(SqliteConnection& connection) {
 
 absl::StatusOr<FileFacts> CheckAll(SqliteConnection& connection, const std::string& path,
                                    bool foreign_keys) {
-  VOUCH_RETURN_IF_ERROR(CheckIntegrity(connection));
+  VOUCH_RETURN_IF_ERROR(CheckIntegrity(Native::HandleOf(connection), "PRAGMA integrity_check(3)"));
   if (foreign_keys) VOUCH_RETURN_IF_ERROR(CheckForeignKeys(connection));
   FileFacts facts;
   VOUCH_ASSIGN_OR_RETURN(facts.pages, connection.QueryValue<std::int64_t>("PRAGMA page_count"));

@@ -1,5 +1,6 @@
 #include "storage/migrations/migration.h"
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -83,6 +84,25 @@ TEST(MigrationSetTest, ReadsAFolder) {
   WriteFile(folder, "0002_c.sql", "hello");
   EXPECT_THAT(MigrationSet::FromFolder(folder.path()),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("0002_c.sql:1:")));
+}
+
+TEST(MigrationSetTest, WhatEverybodyMayWriteIsNotRun) {
+  using std::filesystem::perms;
+  const TemporaryDirectory folder;
+  WriteFile(folder, "0001_a.sql", "-- vouch:migration v1\n-- vouch:up\nSELECT 1;\n");
+  const auto expect_refused = [&](const std::string& name) {
+    EXPECT_THAT(MigrationSet::FromFolder(folder.path()),
+                StatusIs(absl::StatusCode::kFailedPrecondition,
+                         AllOf(HasSubstr("everybody may write"), HasSubstr(name))));
+  };
+  std::filesystem::permissions(folder.File("0001_a.sql"), perms(0646));
+  expect_refused("0001_a.sql");
+  std::filesystem::permissions(folder.File("0001_a.sql"), perms(0664));
+  EXPECT_OK(MigrationSet::FromFolder(folder.path()));
+  for (const perms mode : {perms(0777), perms(01777)}) {
+    std::filesystem::permissions(folder.path(), mode);
+    expect_refused(folder.path().string());
+  }
 }
 
 TEST(MigrationSetTest, AFolderThatIsNotThere) {

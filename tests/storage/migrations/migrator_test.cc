@@ -397,16 +397,16 @@ class MeddlingConnection : public Connection {
     transaction_.reset();
     return absl::OkStatus();
   }
-  absl::Status BeginSavepoint(int depth) override {
-    VOUCH_ASSIGN_OR_RETURN(Savepoint savepoint, Savepoint::Begin(inner_, depth));
+  absl::StatusOr<std::uint64_t> BeginSavepoint() override {
+    VOUCH_ASSIGN_OR_RETURN(Savepoint savepoint, Savepoint::Begin(inner_));
     savepoint_.emplace(std::move(savepoint));
-    return absl::OkStatus();
+    return 1;
   }
-  absl::Status ReleaseSavepoint(int) override {
+  absl::Status ReleaseSavepoint(std::uint64_t) override {
     VOUCH_RETURN_IF_ERROR(at_release);
     return savepoint_->Release();
   }
-  absl::Status RollbackSavepoint(int) override { return savepoint_->Rollback(); }
+  absl::Status RollbackSavepoint(std::uint64_t) override { return savepoint_->Rollback(); }
 
   SqliteConnection& inner_;
   std::optional<Transaction> transaction_;
@@ -478,7 +478,7 @@ TEST(MigratorTest, SetsInOneDatabaseDoNotMeet) {
   ASSERT_OK(Migrator(*connection, Shop()).Up());
   ASSERT_OK(Migrator(*connection, CoreMigrations()).Up());
   ASSERT_OK(Migrator(*connection, MemoryMigrations()).Up());
-  EXPECT_THAT(Versions(Migrator(*connection, CoreMigrations()).To(0)), ElementsAre(-3, -2, -1));
+  EXPECT_THAT(Versions(Migrator(*connection, CoreMigrations()).To(0)), ElementsAre(-4, -3, -2, -1));
   EXPECT_THAT(Versions(Migrator(*connection, Shop()).Up()), IsEmpty());
   EXPECT_THAT(Versions(Migrator(*connection, MemoryMigrations()).Up()), IsEmpty());
 }

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,13 +26,17 @@ namespace {
 
 using test::StatusIs;
 using test::TemporaryDirectory;
+using ::testing::_;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 using testing_support::ConnectionPtr;
 using testing_support::ContentsOf;
 using testing_support::Int;
 using testing_support::NamesIn;
 using testing_support::OpenOrDie;
+using testing_support::SizeOf;
 using testing_support::Text;
 using testing_support::WriteFile;
 
@@ -42,7 +47,7 @@ class BadInputTest : public ::testing::Test {
       CREATE TABLE t(id INTEGER PRIMARY KEY, a);
       CREATE INDEX i ON t(a);
       WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 200)
-        INSERT INTO t SELECT i, hex(randomblob(100)) FROM n;)"));
+        INSERT INTO t SELECT i, printf('%08x%0192x', i * 2654435761 % 4294967296, i) FROM n;)"));
   }
 
   TemporaryDirectory directory_{test::FastParent()};
@@ -73,12 +78,17 @@ TEST_F(BadInputTest, AnOverwrittenPage) {
   EXPECT_GE(found, 10);
 }
 
-// Single bits anywhere: a right answer to the wrong data, or one of the codes that say "repair".
+// Single bits anywhere: a right answer to the wrong data, or the code that says "repair". Of a page
+// number beyond all that a file can have SQLite says that the disk is full, which cannot be told
+// from a disk that is.
 TEST_F(BadInputTest, FlippedBits) {
   MakeDatabase();
   const std::string good = ContentsOf(path_);
   test::Random random;
-  std::set<absl::StatusCode> codes;
+  std::map<absl::StatusCode, std::string> codes;  // With the last message of each.
+  const auto note = [&](const absl::Status& status) {
+    codes[status.code()] = std::string(status.message());
+  };
   for (int round = 0; round < 400; ++round) {
     std::string bad = good;
     for (int i = 0; i < 8; ++i) {
@@ -88,16 +98,20 @@ TEST_F(BadInputTest, FlippedBits) {
     WriteFile(path_, bad);
     const auto connection = SqliteConnection::Open({.path = path_});
     if (!connection.ok()) {
-      codes.insert(connection.status().code());
+      note(connection.status());
       continue;
     }
     for (const char* sql : {"SELECT sum(length(a)) FROM t", "PRAGMA integrity_check",
                             "UPDATE t SET a = upper(a)", "DELETE FROM t"}) {
-      codes.insert((*connection)->Execute(sql).code());
+      note((*connection)->Execute(sql));
     }
   }
   codes.erase(absl::StatusCode::kOk);
-  EXPECT_THAT(codes, ElementsAre(absl::StatusCode::kDataLoss));
+  if (const auto full = codes.find(absl::StatusCode::kResourceExhausted); full != codes.end()) {
+    EXPECT_THAT(full->second, HasSubstr("database or disk is full (SQLite 13)"));
+    codes.erase(full);
+  }
+  EXPECT_THAT(codes, ElementsAre(Pair(absl::StatusCode::kDataLoss, _)));
 }
 
 // A log cut off anywhere holds the commits before the cut, whole.
@@ -132,6 +146,48 @@ TEST_F(BadInputTest, ALogOfGarbageIsIgnored) {
   MakeDatabase();
   WriteFile(path_ + "-wal", std::string(20000, 'x'));
   EXPECT_EQ(Int(*OpenOrDie({.path = path_}), "SELECT count(*) FROM t"), 200);
+}
+
+// What a crash between making the file and writing it leaves: a new database to a writer, one
+// without tables to a reader, which leaves it as it is.
+TEST_F(BadInputTest, AFileWithoutAByte) {
+  for (const Access access : {Access::kReadOnly, Access::kImmutable}) {
+    WriteFile(path_, "");
+    {
+      const ConnectionPtr reader = OpenOrDie({.path = path_, .access = access});
+      EXPECT_EQ(Int(*reader, "SELECT count(*) FROM sqlite_schema"), 0);
+      EXPECT_THAT(reader->Execute("SELECT * FROM t"),
+                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no such table")));
+    }
+    EXPECT_EQ(ContentsOf(path_), "");
+  }
+  for (const Access access : {Access::kReadWrite, Access::kCreate}) {
+    WriteFile(path_, "");
+    const ConnectionPtr writer = OpenOrDie({.path = path_, .access = access, .application_id = 7});
+    ASSERT_OK(writer->ExecuteScript("CREATE TABLE t(a); INSERT INTO t VALUES (1)"));
+    EXPECT_EQ(Text(*writer, "PRAGMA journal_mode"), "wal");
+    EXPECT_EQ(Int(*writer, "PRAGMA auto_vacuum"), 2);
+    EXPECT_EQ(Int(*writer, "PRAGMA application_id"), 7);
+  }
+}
+
+// Fewer bytes than a header, and a header that is cut.
+TEST_F(BadInputTest, AFileThatIsTooShort) {
+  MakeDatabase();
+  const std::string whole = ContentsOf(path_);
+  for (const std::size_t size : {1u, 15u, 16u, 99u, 100u, 511u, 4095u}) {
+    WriteFile(path_, whole.substr(0, size));
+    for (const Access access : {Access::kCreate, Access::kReadOnly, Access::kImmutable}) {
+      const auto opened = SqliteConnection::Open({.path = path_, .access = access});
+      const absl::Status status =
+          opened.ok() ? (*opened)->Execute("SELECT count(*) FROM t") : opened.status();
+      EXPECT_THAT(status.code(),
+                  AnyOf(absl::StatusCode::kDataLoss, absl::StatusCode::kFailedPrecondition,
+                        absl::StatusCode::kInvalidArgument))
+          << size << ": " << status;
+      EXPECT_LE(SizeOf(path_), 4096) << "nothing is made of it";
+    }
+  }
 }
 
 // ---- Gone, or not to be written -------------------------------------------------------------

@@ -196,12 +196,12 @@ TEST_F(ChangesTest, ARollbackUndoes) {
   ASSERT_OK_AND_ASSIGN(Transaction transaction,
                        Transaction::Begin(*connection_, TransactionMode::kWrite));
   {
-    ASSERT_OK_AND_ASSIGN(Savepoint savepoint, Savepoint::Begin(*connection_, 1));
+    ASSERT_OK_AND_ASSIGN(Savepoint savepoint, Savepoint::Begin(*connection_));
     EXPECT_THAT(Run("INSERT INTO t VALUES (1)"), ElementsAre("insert t(1)"));
   }
   EXPECT_THAT(recorder_.Take(), ElementsAre("undone"));
   {
-    ASSERT_OK_AND_ASSIGN(Savepoint savepoint, Savepoint::Begin(*connection_, 1));
+    ASSERT_OK_AND_ASSIGN(Savepoint savepoint, Savepoint::Begin(*connection_));
     EXPECT_THAT(Run("INSERT INTO t VALUES (2)"), ElementsAre("insert t(2)"));
     ASSERT_OK(savepoint.Release());
   }

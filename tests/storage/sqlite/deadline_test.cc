@@ -100,7 +100,7 @@ TEST_F(DeadlineTest, NothingFollowsAStoppedWrite) {
     EXPECT_THAT(Insert(3), StatusIs(kAborted));
     EXPECT_THAT(connection_->ExecuteScript("INSERT INTO t VALUES (4)"), StatusIs(kAborted));
     EXPECT_THAT(connection_->QueryValue<int>("SELECT 1"), StatusIs(kAborted));
-    EXPECT_THAT(Savepoint::Begin(*connection_, 1), StatusIs(kAborted));
+    EXPECT_THAT(Savepoint::Begin(*connection_), StatusIs(kAborted));
     EXPECT_THAT(transaction.Commit(), StatusIs(kAborted));
     EXPECT_THAT(Insert(5), StatusIs(kAborted));
   }
@@ -154,7 +154,7 @@ TEST_F(DeadlineTest, NothingBeginsOnceItIsCancelled) {
 TEST_F(DeadlineTest, NeitherStopsRollback) {
   {
     ASSERT_OK_AND_ASSIGN(Transaction transaction, Begin());
-    ASSERT_OK_AND_ASSIGN(Savepoint savepoint, Savepoint::Begin(*connection_, 1));
+    ASSERT_OK_AND_ASSIGN(Savepoint savepoint, Savepoint::Begin(*connection_));
     ASSERT_OK(Insert(1));
     source_.request_stop();
     connection_->SetStop(source_.get_token());

@@ -18,7 +18,6 @@
 namespace vouch::storage {
 namespace {
 
-using test::StatusIs;
 using test::TemporaryDirectory;
 using ::testing::AllOf;
 using ::testing::Contains;
@@ -28,6 +27,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using testing_support::ConnectionPtr;
 using testing_support::OpenOrDie;
+using testing_support::PlainDatabase;
 using testing_support::WriteFile;
 using Kind = DoctorFinding::Kind;
 
@@ -121,22 +121,64 @@ TEST_F(DoctorFileTest, ASettingThatIsNotTheProfiles) {
   EXPECT_TRUE(report_.has_problem());
 }
 
-TEST_F(DoctorFileTest, ModesAndLogs) {
-  using std::filesystem::perms;
-  EXPECT_THAT(ExamineFile(path_, {}, report_), StatusIs(absl::StatusCode::kNotFound));
+TEST_F(DoctorFileTest, ALogThatIsNotCut) {
+  ExamineLog(path_, {}, report_);
   MakeDatabase();
-  std::filesystem::permissions(directory_.path(), perms::owner_all);
-  ASSERT_OK(ExamineFile(path_, {}, report_));
-  EXPECT_THAT(report_.findings, IsEmpty()) << "made by us";
-  std::filesystem::permissions(path_, perms::owner_all | perms::group_read);
-  std::filesystem::permissions(directory_.path(), perms::owner_all | perms::group_write);
+  ExamineLog(path_, {}, report_);
+  EXPECT_THAT(report_.findings, IsEmpty());
   WriteFile(path_ + "-wal", std::string(10'000, 'x'));
   Profile profile;
+  profile.journal_size_limit_bytes = 10'000;
+  ExamineLog(path_, profile, report_);
+  profile.journal_size_limit_bytes = -1;
+  ExamineLog(path_, profile, report_);
+  EXPECT_THAT(report_.findings, IsEmpty());
   profile.journal_size_limit_bytes = 9999;
-  ASSERT_OK(ExamineFile(path_, profile, report_));
-  EXPECT_THAT(report_.findings, Found(Kind::kNote, "file_mode", "others than its owner"));
-  EXPECT_THAT(report_.findings, Found(Kind::kNote, "file_mode", "by a group"));
+  ExamineLog(path_, profile, report_);
   EXPECT_THAT(report_.findings, Found(Kind::kNote, "log_size", "10000 bytes"));
+}
+
+// Each finding of the environment, under its own name and with its own words, and once.
+TEST_F(DoctorFileTest, WhereTheFileIs) {
+  MakeDatabase();
+  std::filesystem::permissions(path_, std::filesystem::perms(0604));
+  const auto environment = CheckEnvironment(path_);
+  ExamineEnvironment(path_, report_);
+  ASSERT_EQ(report_.findings.size(), environment.size());
+  for (std::size_t i = 0; i < environment.size(); ++i) {
+    EXPECT_EQ(report_.findings[i].code, environment[i].name);
+    EXPECT_THAT(report_.findings[i].text,
+                AllOf(HasSubstr(environment[i].found), HasSubstr(environment[i].advice)));
+  }
+  EXPECT_THAT(report_.findings, Found(Kind::kNote, "file", "everybody may read it"));
+}
+
+TEST_F(DoctorFileTest, EachVerdictIsAKind) {
+  SystemProbe probe = SystemProbe::Real();
+  probe.volume = [](const std::string&, SystemProbe::Volume* volume) {
+    *volume = {.free_bytes = 1'000'000'000, .magic = 0x6969};
+    return 0;
+  };
+  probe.may_use = [](const std::string&, bool) { return false; };
+  MakeDatabase();
+  ExamineEnvironment(path_, report_, probe);
+  EXPECT_THAT(report_.findings, Found(Kind::kNote, "disk_space", "1000 MB free; 10 GB"));
+  EXPECT_THAT(report_.findings, Found(Kind::kProblem, "file_system", "nfs; "));
+  EXPECT_THAT(report_.findings, Found(Kind::kProblem, "folder", "cannot be made in it"));
+  EXPECT_THAT(report_.findings, Found(Kind::kProblem, "file", "may not be written"));
+  EXPECT_TRUE(report_.has_problem());
+}
+
+TEST_F(DoctorFileTest, AFileThatKeepsItsFreedPages) {
+  { ASSERT_EQ(PlainDatabase(path_).Run("CREATE TABLE t(a)"), SQLITE_OK); }
+  for (const Policy policy : {Policy::kUnrestricted, Policy::kReader, Policy::kUnit}) {
+    DoctorReport report;
+    const ConnectionPtr connection = OpenOrDie({.path = path_, .policy = policy});
+    ASSERT_OK(ExamineSettings(*connection, Profile::Balanced(), report));
+    EXPECT_THAT(report.findings, Found(Kind::kNote, "auto_vacuum", "none, not incremental"));
+    EXPECT_EQ(report.settings.back(), (ReadBackSetting{"auto_vacuum", "0", ""}));
+    EXPECT_FALSE(report.has_problem());
+  }
 }
 
 }  // namespace

@@ -267,6 +267,15 @@ TEST_F(HardeningTest, AFileOfAnotherApplicationIsRefused) {
   EXPECT_EQ(PlainDatabase(path_).Value("PRAGMA application_id"), std::to_string(kOurs));
 }
 
+TEST_F(HardeningTest, AFileOfAnotherApplicationIsNotTouched) {
+  ASSERT_EQ(PlainDatabase(path_).Run("CREATE TABLE t(a); PRAGMA application_id = 5"), SQLITE_OK);
+  const std::string before = testing_support::ContentsOf(path_);
+  EXPECT_THAT(SqliteConnection::Open({.path = path_, .application_id = 6}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another application")));
+  EXPECT_EQ(testing_support::ContentsOf(path_), before) << "its journal mode, for one";
+  EXPECT_FALSE(std::filesystem::exists(path_ + "-wal"));
+}
+
 TEST_F(HardeningTest, AFileOfNobodyIsAcceptedAndNotMarked) {
   Make("CREATE TABLE t(a)");
   { const ConnectionPtr connection = OpenOrDie({.path = path_, .application_id = 9}); }

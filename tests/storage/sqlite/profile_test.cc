@@ -74,7 +74,8 @@ const Settings kSqliteDefault = {.journal_mode = "delete",
                                  .cache_size = -2000,
                                  .temp_store = 0,
                                  .mmap_size = 0,
-                                 .auto_vacuum = 0};
+                                 .auto_vacuum = 0,
+                                 .journal_size_limit = -1};
 
 class ProfileTest : public ::testing::Test {
  protected:
@@ -154,6 +155,7 @@ TEST_F(ProfileTest, SqliteDefaultIsWhatSqliteDoes) {
   EXPECT_EQ(plain.Value("PRAGMA temp_store"), "0");
   EXPECT_EQ(plain.Value("PRAGMA mmap_size"), "0");
   EXPECT_EQ(plain.Value("PRAGMA auto_vacuum"), "0");
+  EXPECT_EQ(plain.Value("PRAGMA journal_size_limit"), "-1");
 }
 
 TEST_F(ProfileTest, AFileSystemWithoutSharedMemoryIsNamed) {

@@ -102,6 +102,23 @@ TEST(StatementCacheTest, TwoOfOneTextCanBeLentAtOnce) {
   EXPECT_EQ(counter.Take(), HitsAndMisses(1, 1)) << "one of the two is kept";
 }
 
+// As a walk over a tree asks for them: while one is lent, the next of its text is kept all the same.
+TEST(StatementCacheTest, AQueryWithinItsOwnRowsIsPreparedOnce) {
+  const ConnectionPtr connection = OpenInMemory();
+  Counter counter(*connection);
+  {
+    ASSERT_OK_AND_ASSIGN(auto outer, connection->Prepare("VALUES (1), (2)"));
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_OK_AND_ASSIGN(auto inner, connection->Prepare("VALUES (1), (2)"));
+      ASSERT_THAT(inner->Step(), IsOkAndHolds(true));
+      EXPECT_EQ(inner->Get<int>(0), 1);
+    }
+    EXPECT_EQ(counter.Take(), HitsAndMisses(2, 2)) << "the outer one and the first inner one";
+  }
+  ASSERT_OK_AND_ASSIGN(auto kept, connection->Prepare("VALUES (1), (2)"));
+  EXPECT_EQ(counter.Take(), HitsAndMisses(1, 0));
+}
+
 TEST(StatementCacheTest, TheLeastRecentlyUsedGoesFirst) {
   // Room for some statements of this kind, not for all; by SQLite's own account of each.
   const ConnectionPtr connection =
@@ -257,6 +274,8 @@ TEST(StatementCacheTest, AStatementThatOutlivesItsLeaseFailsAndHarmsNobody) {
   EXPECT_EQ(Int(*reader, "SELECT count(*) FROM t"), 3);
   kept.reset();
   insert.reset();
+  EXPECT_EQ(Int(*reader, "SELECT a FROM t"), 1)
+      << "the cache knows nothing of the other of its text";
   EXPECT_EQ(Int(*reader, "SELECT max(a) FROM t"), 4);
 }
 
@@ -280,6 +299,78 @@ TEST(StatementCacheTest, AnAbandonedRowDoesNotHoldTheDatabase) {
 }
 
 // Nobody's text may reach a statement that was prepared without asking the policy.
+// SQLite has put the answer into the program when it prepared it.
+TEST(StatementCacheTest, APragmaPreparedBeforeAChangeIsNotWhatTellsAfterIt) {
+  struct Case {
+    const char* pragma;
+    const char* change;
+  };
+  for (const Case& each :
+       std::vector<Case>{{"PRAGMA foreign_keys", "PRAGMA foreign_keys = 0"},
+                         {"PRAGMA synchronous", "PRAGMA synchronous = 0"},
+                         {"PRAGMA cache_size", "PRAGMA cache_size = 77"},
+                         {"PRAGMA auto_vacuum", "PRAGMA auto_vacuum = 1; VACUUM"},
+                         {"PRAGMA user_version", "PRAGMA user_version = 7"},
+                         {"PRAGMA page_count", "CREATE TABLE big AS SELECT zeroblob(100000)"},
+                         {" /* blank */ ; pragma Table_Info(t)", "DROP TABLE t; CREATE TABLE t(x)"},
+                         {"PRAGMA index_list(t)", "CREATE INDEX t_a ON t(a)"}}) {
+    test::TemporaryDirectory directory;
+    const ConnectionPtr connection = OpenOrDie({.path = directory.File("t.db")});
+    ASSERT_OK(connection->ExecuteScript("CREATE TABLE t(a)"));
+    const auto ask = [&](const std::string& pragma) {
+      std::string answer;
+      auto statement = connection->Prepare(pragma);
+      EXPECT_OK(statement);
+      EXPECT_OK((*statement)->ForEach([&](const Row& row) {
+        for (int i = 0; i < row.column_count(); ++i) {
+          const ValueView value = row.column(i);
+          if (value.type() == ValueType::kInteger) answer += std::to_string(value.integer());
+          if (value.type() == ValueType::kText) answer += value.bytes();
+          answer += ",";
+        }
+      }));
+      return answer;
+    };
+    const std::string pragma = each.pragma;
+    // Given back without having run, which leaves it as it was prepared.
+    EXPECT_OK(connection->Prepare(pragma));
+    const std::string before = ask(pragma + " -- another text");
+    ASSERT_OK(connection->ExecuteScript(each.change));
+    const std::string after = ask(pragma);
+    EXPECT_NE(after, before) << pragma;
+    EXPECT_EQ(ask(pragma), after) << pragma;
+  }
+}
+
+TEST(StatementCacheTest, APragmaThatSetsDoesSoEachTime) {
+  const ConnectionPtr connection = OpenInMemory();
+  EXPECT_OK(connection->Prepare("PRAGMA cache_size = 77"));
+  ASSERT_OK(connection->Execute("PRAGMA cache_size = 5"));
+  ASSERT_OK(connection->Execute("PRAGMA cache_size = 77"));
+  EXPECT_EQ(Int(*connection, "PRAGMA cache_size"), 77);
+}
+
+// What the library asks for before every unit is prepared once and sees each change all the same.
+TEST(StatementCacheTest, TheLibrarysOwnPragmasAreKeptAndFresh) {
+  test::TemporaryDirectory directory;
+  const ConnectionPtr one = OpenOrDie({.path = directory.File("t.db")});
+  const ConnectionPtr two = OpenOrDie({.path = directory.File("t.db")});
+  const auto ask = [&](const char* pragma) {
+    auto statement = one->PrepareTrusted(pragma);
+    EXPECT_OK(statement);
+    EXPECT_THAT((*statement)->Step(), IsOkAndHolds(true));
+    return std::pair((*statement).get(), (*statement)->Get<std::int64_t>(0));
+  };
+  for (const char* pragma : {"PRAGMA data_version", "PRAGMA schema_version"}) {
+    const auto [statement, before] = ask(pragma);
+    EXPECT_OK(one->PrepareTrusted(pragma)) << "and not run";
+    ASSERT_OK(two->ExecuteScript("DROP TABLE IF EXISTS t; CREATE TABLE t(a)"));
+    const auto [again, after] = ask(pragma);
+    EXPECT_EQ(again, statement) << pragma;
+    EXPECT_NE(after, before) << pragma;
+  }
+}
+
 TEST(StatementCacheTest, TrustedStatementsAreInACacheOfTheirOwn) {
   const ConnectionPtr connection = OpenInMemory(Policy::kUnit);
   { ASSERT_OK(connection->PrepareTrusted("CREATE TABLE t(a)")); }

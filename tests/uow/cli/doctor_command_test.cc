@@ -51,6 +51,32 @@ TEST_F(DoctorCommandTest, TellsTheLibraryAndTheSettings) {
   EXPECT_TRUE(found);
 }
 
+TEST_F(DoctorCommandTest, TellsWhereTheDatabaseIs) {
+  Write("a", "a");
+  Index();
+  const auto before = Doctor();
+  for (const char* code : {"disk_space", "file_system", "folder", "file"}) {
+    EXPECT_THAT(KindOf(before, code), testing::AnyOf("fine", "note")) << code;
+  }
+  EXPECT_EQ(KindOf(before, "file"), "fine") << "made by us";
+  EXPECT_EQ(KindOf(before, "auto_vacuum"), "") << "made by us";
+  std::filesystem::permissions(database(), std::filesystem::perms(0606));
+  const auto after = Doctor(/*exit_code=*/1);
+  EXPECT_EQ(KindOf(after, "file"), "problem");
+  EXPECT_EQ(after["findings"].size(), before["findings"].size()) << "each fact once";
+}
+
+TEST_F(DoctorCommandTest, TellsAFileThatKeepsItsFreedPages) {
+  const std::string path = directory().File("plain.db");
+  auto plain =
+      storage::SqliteConnection::Open({.path = path, .profile = storage::Profile::SqliteDefault()});
+  ASSERT_OK(plain);
+  ASSERT_OK((*plain)->Execute("CREATE TABLE t(a)"));
+  plain->reset();
+  const Outcome outcome = RunVouch({"--db", path, "doctor"});
+  EXPECT_THAT(outcome.out, HasSubstr("note: auto_vacuum is none, not incremental"));
+}
+
 TEST_F(DoctorCommandTest, SpeaksToPeople) {
   Write("a", "a");
   Index();
@@ -59,6 +85,24 @@ TEST_F(DoctorCommandTest, SpeaksToPeople) {
   EXPECT_THAT(outcome.out,
               AllOf(HasSubstr("SQLite 3."), HasSubstr("WAL-reset bug"), HasSubstr("journal_mode")));
   EXPECT_THAT(outcome.err, IsEmpty());
+}
+
+TEST_F(DoctorCommandTest, ReadsTheContractOfUnitsOfWork) {
+  Write("a", "a");
+  Index();
+  EXPECT_EQ(KindOf(Doctor(), "contract"), "fine");
+  Execute("UPDATE unit_of_work SET contract_version = 'new' WHERE seq = 1");
+  const auto report = Doctor(/*exit_code=*/1);
+  EXPECT_EQ(KindOf(report, "contract"), "problem");
+  EXPECT_THAT(Vouch({"doctor"}).out,
+              HasSubstr("problem: contract: unit_of_work.contract_version is not a version n.n.n in"
+                        " 1 row, first of " +
+                        Text("SELECT uow_id FROM unit_of_work WHERE seq = 1")));
+}
+
+TEST_F(DoctorCommandTest, ADatabaseWithoutUnitsHasNoContract) {
+  Execute("CREATE TABLE t(x)");
+  EXPECT_EQ(KindOf(Doctor(), "contract"), "");
 }
 
 TEST_F(DoctorCommandTest, LeavesNothingBehind) {

@@ -5,6 +5,7 @@
 
 #include "storage/sha256.h"
 #include "tests/uow/cli/workspace.h"
+#include "uow/options.h"
 
 namespace vouch::test {
 namespace {
@@ -122,6 +123,19 @@ TEST_F(MigrateCommandTest, DownDoesNotDropDataUnasked) {
   EXPECT_EQ(Count("SELECT count(*) FROM document_index"), 1);
   EXPECT_EQ(Vouch({"migrate", "down", "1", "--accept-data-loss"}).exit_code, 0);
   EXPECT_THAT(States("memory"), testing::Contains("rolled back"));
+}
+
+TEST_F(MigrateCommandTest, MarksNewFilesAndLeavesThoseOfOthersAlone) {
+  EXPECT_EQ(Vouch({"migrate", "up"}).exit_code, 0);
+  EXPECT_EQ(Count("PRAGMA application_id"), uow::kApplicationId);
+  Execute("PRAGMA application_id = 12345");
+  for (const std::vector<std::string>& verb :
+       {std::vector<std::string>{"migrate", "up"}, {"migrate", "down"}, {"index", files()}}) {
+    const Outcome outcome = Vouch(verb);
+    EXPECT_EQ(outcome.exit_code, 1) << verb.front();
+    EXPECT_THAT(outcome.err, HasSubstr("another application")) << verb.front();
+  }
+  EXPECT_EQ(Vouch({"migrate", "status"}).exit_code, 0) << "which changes nothing";
 }
 
 TEST_F(MigrateCommandTest, WrongUsage) {

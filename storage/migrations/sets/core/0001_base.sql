@@ -2,9 +2,11 @@
 -- vouch:version 1.0.0
 -- vouch:description The ledger's tables: its identity, its units of work and their writes
 
--- The grammars of ids and times are those of the receipt's format; the audit checks them again,
--- together with everything a CHECK cannot see. There is no foreign key from uow_writes: the audit
--- finds writes without a receipt, and a key would cost every write a look-up.
+-- The CHECKs of what every unit inserts are cheap ones; the audit checks the grammars of ids and times
+-- to the letter, together with everything a CHECK cannot see. `x = 'a' OR x = 'b'` stands where IN
+-- would be shorter: for a list of three or more SQLite fills a temporary table at every insert, which
+-- takes as long as the insert. There is no foreign key from uow_writes: the audit finds writes
+-- without a receipt, and a key would cost every write a look-up.
 
 -- vouch:up
 -- One row. `id` is a ULID, `format` the number of the format that is hashed.
@@ -20,14 +22,15 @@ CREATE TABLE uow_ledger (
 CREATE TABLE unit_of_work (
   seq INTEGER PRIMARY KEY CHECK (seq >= 1),
   uow_id TEXT NOT NULL
-    CHECK (length(uow_id) = 26 AND uow_id NOT GLOB '*[^0-9A-HJKMNP-TV-Z]*' AND uow_id < '8'),
+    CHECK (length(uow_id) = 26 AND uow_id < '8'),
   envelope_id TEXT,
   status TEXT NOT NULL DEFAULT 'pending'
-    CHECK (status IN ('pending', 'committed', 'rolled_back', 'failed')),
+    CHECK (status = 'committed' OR status = 'pending' OR status = 'rolled_back'
+           OR status = 'failed'),
   created_ts TEXT NOT NULL
-    CHECK (created_ts GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9]Z'),
+    CHECK (length(created_ts) = 24),
   committed_ts TEXT
-    CHECK (committed_ts GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9]Z'),
+    CHECK (length(committed_ts) = 24),
   CHECK ((status = 'committed') = (committed_ts IS NOT NULL))
 ) STRICT;
 

@@ -23,11 +23,13 @@ ALTER TABLE unit_of_work ADD COLUMN space_id TEXT;
 ALTER TABLE unit_of_work ADD COLUMN actor_id TEXT;
 ALTER TABLE unit_of_work ADD COLUMN device_id TEXT;
 ALTER TABLE unit_of_work ADD COLUMN correlation_id TEXT;
-ALTER TABLE unit_of_work ADD COLUMN band TEXT CHECK (band IN ('GREEN', 'AMBER', 'RED', 'BLACK'));
+ALTER TABLE unit_of_work ADD COLUMN band TEXT
+  CHECK (band = 'GREEN' OR band = 'AMBER' OR band = 'RED' OR band = 'BLACK');
 ALTER TABLE unit_of_work ADD COLUMN contract_version TEXT DEFAULT '1.1.0';
 
 ALTER TABLE uow_writes ADD COLUMN operation_type TEXT DEFAULT 'create'
-  CHECK (operation_type IN ('create', 'update', 'delete', 'upsert'));
+  CHECK (operation_type = 'create' OR operation_type = 'update' OR operation_type = 'delete'
+         OR operation_type = 'upsert');
 ALTER TABLE uow_writes ADD COLUMN bytes_written INTEGER DEFAULT 0;
 ALTER TABLE uow_writes ADD COLUMN checksum TEXT;
 -- The record's checksum before the unit: what makes a write verifiable on its own.

@@ -3,8 +3,10 @@
 // A fixed time and not a fixed number of turns: with a number of turns the favoured threads of an
 // unfair pool go home early, and the rest of the run measures a smaller crowd.
 
-#ifndef VOUCH_BENCH_POOL_CROWD_H_
-#define VOUCH_BENCH_POOL_CROWD_H_
+#ifndef VOUCH_BENCH_SUPPORT_CROWD_H_
+#define VOUCH_BENCH_SUPPORT_CROWD_H_
+
+#include <time.h>
 
 #include <atomic>
 #include <chrono>
@@ -45,7 +47,15 @@ template <typename Result>
 struct Gathered {
   std::vector<Result> results;  // one a thread
   double seconds = 0;           // how long the window was open
+  double cpu_seconds = 0;       // that all threads used meanwhile
 };
+
+// Of all threads of this process.
+inline double CpuSeconds() {
+  timespec used{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
+}
 
 // Runs body(thread, window) on each of the threads. It loops until the window is over and returns
 // what it saw.
@@ -65,9 +75,11 @@ auto Gather(int threads, std::chrono::milliseconds length, Body body) {
   ready.arrive_and_wait();
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   const Clock::time_point start = Clock::now();
+  const double cpu_start = CpuSeconds();
   window.Open();
   std::this_thread::sleep_for(length);
   all.seconds = Seconds(Clock::now() - start);
+  all.cpu_seconds = CpuSeconds() - cpu_start;
   window.Close();
   crowd.clear();  // joins
   return all;
@@ -88,9 +100,12 @@ Gathered<int64_t> TakeTurns(int threads, Turn turn,
 }
 
 // One iteration is one window; its time is a turn's share of the wall time, all threads together.
-inline void ReportTurns(benchmark::State& state, const Gathered<int64_t>& turns) {
-  const int64_t sum = std::accumulate(turns.results.begin(), turns.results.end(), int64_t{0});
-  state.SetIterationTime(turns.seconds / static_cast<double>(sum));
+// Returns how many turns there were.
+inline double ReportTurns(benchmark::State& state, const Gathered<int64_t>& turns) {
+  const auto sum =
+      static_cast<double>(std::accumulate(turns.results.begin(), turns.results.end(), int64_t{0}));
+  state.SetIterationTime(turns.seconds / sum);
+  return sum;
 }
 
 // For benchmarks that time themselves and are repeated from outside.
@@ -100,4 +115,4 @@ inline benchmark::internal::Benchmark* OneWindow(benchmark::internal::Benchmark*
 
 }  // namespace vouch::bench
 
-#endif  // VOUCH_BENCH_POOL_CROWD_H_
+#endif  // VOUCH_BENCH_SUPPORT_CROWD_H_

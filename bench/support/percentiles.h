@@ -1,5 +1,5 @@
-#ifndef VOUCH_BENCH_POOL_PERCENTILES_H_
-#define VOUCH_BENCH_POOL_PERCENTILES_H_
+#ifndef VOUCH_BENCH_SUPPORT_PERCENTILES_H_
+#define VOUCH_BENCH_SUPPORT_PERCENTILES_H_
 
 #include <algorithm>
 #include <cstddef>
@@ -39,4 +39,4 @@ std::vector<T> Flatten(const std::vector<std::vector<T>>& parts) {
 
 }  // namespace vouch::bench
 
-#endif  // VOUCH_BENCH_POOL_PERCENTILES_H_
+#endif  // VOUCH_BENCH_SUPPORT_PERCENTILES_H_

@@ -1,0 +1,50 @@
+#include "uow/internal/attempt.h"
+
+#include "absl/strings/str_cat.h"
+#include "storage/error.h"
+#include "storage/status_macros.h"
+
+namespace vouch::uow {
+
+Attempt::Attempt(Recorder& recorder, storage::SqliteConnection& connection, UnitRecord& record)
+    : recorder_(recorder),
+      connection_(connection),
+      record_(record),
+      changes_before_(connection.total_changes()),
+      savepoints_before_(connection.open_savepoints()),
+      capture_(recorder.stores()),
+      unit_(connection, record.uow_id, record.retries) {
+  connection_.SetChangeSink(&capture_);
+}
+
+// Nothing of the unit outlives it on the connection that others use next.
+Attempt::~Attempt() {
+  connection_.SetChangeSink(nullptr);
+  connection_.CutOffLent();
+}
+
+absl::StatusOr<Receipt> Attempt::Finish(absl::Duration execution_time) {
+  connection_.SetChangeSink(nullptr);
+  connection_.CutOffLent();
+  if (!connection_.in_transaction()) {
+    return absl::AbortedError(
+        "commit: the transaction was ended by an earlier error; nothing of the unit is stored");
+  }
+  if (connection_.open_savepoints() != savepoints_before_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("commit: ", connection_.open_savepoints() - savepoints_before_,
+                     " savepoints were kept beyond the function's end; release them within it"));
+  }
+  VOUCH_ASSIGN_OR_RETURN(record_.writes, capture_.Finish(connection_));
+  if (connection_.HasDeferredViolations()) {
+    constexpr int kForeignKeyViolated = 787;  // SQLITE_CONSTRAINT_FOREIGNKEY
+    return storage::WithNativeCode(
+        absl::InvalidArgumentError(
+            "commit: FOREIGN KEY constraint failed: a row refers to one that is not there"),
+        kForeignKeyViolated);
+  }
+  record_.execution_time = execution_time;
+  return recorder_.Append(connection_, record_);
+}
+
+}  // namespace vouch::uow

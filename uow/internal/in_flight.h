@@ -1,0 +1,67 @@
+// InFlight: a unit that an engine has accepted and that has not ended. Made on the stack of Run(), it
+// is also how a unit within a unit is found out before it waits for itself.
+//
+// Thread safety: constant once made. One bound to its thread is destroyed by that thread, last made
+//   first.
+
+#ifndef VOUCH_UOW_INTERNAL_IN_FLIGHT_H_
+#define VOUCH_UOW_INTERNAL_IN_FLIGHT_H_
+
+#include <list>
+#include <string>
+#include <utility>
+
+#include "pool/call_site.h"
+
+namespace vouch::uow {
+
+class Engine;
+
+class InFlight {
+ public:
+  enum class Thread { kThis, kAny };
+
+  // kThis: its function runs on this thread, so that until its end none other of this engine may
+  // begin here.
+  InFlight(const Engine& engine, std::string uow_id, pool::CallSite site, Thread thread)
+      : engine_(&engine),
+        uow_id_(std::move(uow_id)),
+        site_(site),
+        bound_(thread == Thread::kThis),
+        outer_(running_here) {
+    if (bound_) running_here = this;
+  }
+  ~InFlight() {
+    if (bound_) running_here = outer_;
+  }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+
+  // The unit of `engine` within which this one was made, on the same thread, or null.
+  const InFlight* Enclosing() const {
+    const InFlight* other = outer_;
+    while (other != nullptr && other->engine_ != engine_) other = other->outer_;
+    return other;
+  }
+
+  const std::string& uow_id() const { return uow_id_; }
+  pool::CallSite site() const { return site_; }
+
+ private:
+  friend class Engine;
+
+  inline static thread_local const InFlight* running_here = nullptr;
+
+  // Constant after construction.
+  const Engine* const engine_;
+  const std::string uow_id_;
+  const pool::CallSite site_;
+  const bool bound_;
+  const InFlight* const outer_;
+
+  std::list<InFlight*>::iterator position_;  // Of the engine.
+};
+
+}  // namespace vouch::uow
+
+#endif  // VOUCH_UOW_INTERNAL_IN_FLIGHT_H_

@@ -1,0 +1,112 @@
+// Recorder: the ledger as the holder of the writer sees it: what is kept of it in memory, and what is
+// still to be written about units that have ended.
+//
+// A transaction that holds units is framed by it:
+//
+//     Transaction::Begin ──> Begin() ──> units, each Append()ed ──> COMMIT ──> Ended(true)
+//                                │                            └──> ROLLBACK ──> Ended(false)
+//                                └─ writes what earlier units left: failures, commit times
+//
+// Thread safety: the holder of the writer, one thread at a time; Add(), unrecorded() and
+//   lost_records() any thread.
+// Ownership: borrows the options.
+// Errors: those of the database, and of Ledger.
+
+#ifndef VOUCH_UOW_INTERNAL_RECORDER_H_
+#define VOUCH_UOW_INTERNAL_RECORDER_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "pool/mutex.h"
+#include "storage/sqlite/connection.h"
+#include "uow/ledger.h"
+#include "uow/options.h"
+#include "uow/receipt.h"
+#include "uow/store.h"
+
+namespace vouch::uow {
+
+class Recorder {
+ public:
+  explicit Recorder(const EngineOptions& options) : options_(options) {}
+  Recorder(const Recorder&) = delete;
+  Recorder& operator=(const Recorder&) = delete;
+
+  // Reads the ledger, which gets `new_id` when it is a new one, and the schema, and checks the
+  // stores. REQUIRES: a write transaction.
+  absl::Status Open(storage::SqliteConnection& connection, std::string_view new_id);
+
+  // At the beginning of a write transaction: looks whether others have written, and writes what
+  // earlier units left to be written.
+  absl::Status Begin(storage::SqliteConnection& connection);
+  // At its end, whether it was committed. Without Begin() nothing happens.
+  void Ended(bool committed);
+
+  // The receipt of the unit that was committed under this id, if one was.
+  absl::StatusOr<std::optional<Receipt>> FindCommitted(storage::SqliteConnection& connection,
+                                                       std::string_view uow_id);
+  // Appends the receipt of a unit that ends well now.
+  absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection, const UnitRecord& record);
+
+  // Units `first` to `last` were committed by one COMMIT that took `time`; the next transaction
+  // writes it down.
+  void NoteCommitTime(std::int64_t first, std::int64_t last, absl::Duration time);
+
+  // What is to be recorded of a unit that failed or was rolled back; the next transaction does it.
+  // More than the queue holds are counted as lost.
+  void Add(UnitRecord record);
+
+  // Of a COMMIT that failed while it was written. It is invisible now, and can be there after a
+  // crash: its frames are in the log. Looking would not tell; writing does, for it overwrites them.
+  // So the failures of its units are committed first, and only then are they said not to be. Returns
+  // what to tell them: kAborted: they are not committed. kUnknown: that could not be written either.
+  absl::Status Settle(storage::SqliteConnection& connection, std::span<const UnitRecord> units,
+                      const absl::Status& lost);
+
+  // A record with what the ledger says of its failure, now.
+  void DescribeFailure(UnitRecord& record, const absl::Status& status) const;
+
+  const Ledger& ledger() const { return ledger_; }
+  const StoreMap& stores() const { return stores_; }
+  // The store that an error is about, as far as it can be told; empty otherwise.
+  std::string StoreOf(const absl::Status& status) const;
+
+  std::int64_t unrecorded() const;
+  std::int64_t lost_records() const;
+
+ private:
+  absl::Status ReloadSchema(storage::SqliteConnection& connection);
+  absl::Status RefuseUnreceiptedRows(storage::SqliteConnection& connection);
+  std::string Now() const;
+
+  const EngineOptions& options_;
+
+  // Of the holder of the writer.
+  Ledger ledger_;
+  StoreMap stores_;
+  std::int64_t schema_version_ = 0;
+  struct CommitTime {
+    std::int64_t first;
+    std::int64_t last;
+    absl::Duration time;
+  };
+  std::optional<CommitTime> commit_time_;   // Of the last units, not yet in their rows.
+  std::vector<UnitRecord> being_recorded_;  // Taken from unrecorded_ by the open transaction.
+
+  mutable pool::Mutex mutex_;
+  std::vector<UnitRecord> unrecorded_ ABSL_GUARDED_BY(mutex_);
+  std::int64_t lost_records_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace vouch::uow
+
+#endif  // VOUCH_UOW_INTERNAL_RECORDER_H_
