@@ -63,9 +63,10 @@ namespace vouch::pool {
 // which is timed). One thread is started if the options leave something to keep (min, a timeout, a
 // lifetime) or an asynchronous acquire has a deadline.
 //
-// Fairness: who waits is served first in, first out. For the first millisecond of its wait the
-// oldest waiter competes with threads that come by, which keeps resources busy while it wakes up;
-// after that a released resource is handed to it and nobody can come in between.
+// Fairness: who waits is served first in, first out. For the first millisecond of its wait, or what
+// PoolOptions::patience says, the oldest waiter competes with threads that come by, which keeps
+// resources busy while it wakes up; after that a released resource is handed to it and nobody can
+// come in between.
 //
 // Invariants (1 to 7 of internal/handoff.h, from which these follow):
 // 1. At most `max` resources exist, and each has at most one holder. (After a Resize() to less, as

@@ -26,6 +26,7 @@ absl::Status ValidateTimes(const PoolOptions& options) {
   absl::Status valid;
   valid.Update(MustNotBeNegative(options, "acquire_timeout", options.acquire_timeout));
   valid.Update(MustNotBeNegative(options, "destroy_timeout", options.destroy_timeout));
+  valid.Update(MustNotBeNegative(options, "patience", options.patience));
   valid.Update(MustBePositive(options, "idle_timeout", options.idle_timeout));
   valid.Update(MustBePositive(options, "max_lifetime", options.max_lifetime));
   valid.Update(MustBePositive(options, "validate_after_idle", options.validate_after_idle));

@@ -63,6 +63,11 @@ struct PoolOptions {
   // those before it, at the average time resources are held, would keep it longer than its timeout.
   bool refuse_hopeless_waits = false;
 
+  // For so long a waiter competes for what is given back with those who come later and need not
+  // wake up first; from then on it is given to the oldest waiter. Longer: more throughput where
+  // resources are held for moments. Zero: first come, first served, to the letter. Not negative.
+  absl::Duration patience = absl::Milliseconds(1);
+
   // How long ~Pool waits for leases that are out. Then it says who holds them and aborts the
   // process. Not negative; infinite: it waits for ever.
   absl::Duration destroy_timeout = absl::Seconds(60);

@@ -130,8 +130,8 @@ class Handoff {
   // What a waiter is granted when the pool is closed.
   static constexpr uint32_t kClosedGrant = Queue::kMaxGrant;
 
-  // How long the oldest waiter has to compete for slots before it is handed one. Competing is
-  // better for throughput: the slot is in use while the waiter wakes up.
+  // How long the oldest waiter has to compete for slots before it is handed one, where nothing else
+  // is said.
   static constexpr int64_t kPatienceNs = 1'000'000;
 
   // A place whose waiter left early stays used until everybody before it has been served. So there
@@ -147,7 +147,10 @@ class Handoff {
     uint32_t reserve = 1;   // slots there can ever be
     uint64_t max_waiters = 0;
     uint32_t max_opens = 1;  // permits
-    bool watched = false;    // no slot ever loses kWanted: every lease and release is slow
+    // How long the oldest waiter competes. Competing is better for throughput: the slot is in use
+    // while the waiter wakes up.
+    int64_t patience_ns = kPatienceNs;
+    bool watched = false;  // no slot ever loses kWanted: every lease and release is slow
   };
   // Closes the resource of a slot that is being retired. Called by the slot's owner.
   using CloseResource = std::function<void(SlotType&, bool pool_closed)>;
@@ -155,6 +158,7 @@ class Handoff {
   Handoff(const Limits& limits, CloseResource close_resource)
       : max_waiters_(limits.max_waiters),
         max_opens_(limits.max_opens),
+        patience_ns_(limits.patience_ns),
         watched_(limits.watched),
         close_resource_(std::move(close_resource)),
         slots_(limits.capacity, limits.reserve),
@@ -549,9 +553,9 @@ class Handoff {
     return PassWake();                                 // [permit] P2
   }
 
-  static bool Competes(const typename Queue::Oldest& oldest) {
+  bool Competes(const typename Queue::Oldest& oldest) const {
     return oldest.published && oldest.listener == nullptr &&
-           Platform::Now() - oldest.since < kPatienceNs;
+           Platform::Now() - oldest.since < patience_ns_;
   }
 
   // Nobody seems to wait: puts the slot back without kWanted. False if somebody does.
@@ -646,6 +650,7 @@ class Handoff {
   // Constant after construction
   const uint64_t max_waiters_;
   const uint32_t max_opens_;
+  const int64_t patience_ns_;
   const bool watched_;
   const CloseResource close_resource_;
 

@@ -59,6 +59,7 @@ Pool<Resource, Platform>::Pool(PoolOptions options, Factory factory, Hooks hooks
                 .reserve = PoolOptions::kMaxCapacity,
                 .max_waiters = static_cast<uint64_t>(options_.max_waiters),
                 .max_opens = static_cast<uint32_t>(options_.max_concurrent_opens),
+                .patience_ns = absl::ToInt64Nanoseconds(options_.patience),
                 .watched = resources_.watches_leases()},
                [this](Slot& slot, bool pool_closed) {
                  resources_.Close(slot,

@@ -71,7 +71,10 @@ absl::Status Database::OpenPools() {
                                                   .max = 1,
                                                   .acquire_timeout = options_.acquire_timeout,
                                                   .idle_timeout = absl::InfiniteDuration(),
-                                                  .max_lifetime = absl::InfiniteDuration()},
+                                                  .max_lifetime = absl::InfiniteDuration(),
+                                                  // A commit is shorter than any patience: some of
+                                                  // many writers would hardly ever have a turn.
+                                                  .patience = absl::ZeroDuration()},
                                                  [this] {
                                                    return SqliteConnection::Open(ConnectionOptions(
                                                        options_.access, options_.writer_policy));

@@ -35,6 +35,8 @@ TEST(PoolOptionsTest, NamesTheFieldAndItsValue) {
       {[](PoolOptions& o) { o.min = -1; }, "min is -1"},
       {[](PoolOptions& o) { o.min = 9; }, "min is 9, must not exceed max, which is 8"},
       {[](PoolOptions& o) { o.acquire_timeout = absl::Seconds(-1); }, "acquire_timeout is -1s"},
+      {[](PoolOptions& o) { o.patience = absl::Nanoseconds(-1); },
+       "patience is -1ns, must not be negative"},
       {[](PoolOptions& o) { o.destroy_timeout = absl::Nanoseconds(-1); },
        "destroy_timeout is -1ns, must not be negative"},
       {[](PoolOptions& o) { o.idle_timeout = absl::ZeroDuration(); },

@@ -38,6 +38,23 @@ TEST(PoolWaitingTest, AnOldWaiterIsHandedTheSlot) {
   EXPECT_EQ(pool->stats().handed_off, 1u);
 }
 
+// Without patience a waiter is old from the start, though the clock stands still.
+TEST(PoolWaitingTest, HowLongAWaiterCompetesIsAnOption) {
+  for (const absl::Duration patience : {absl::ZeroDuration(), absl::Seconds(1)}) {
+    WidgetFactory factory;
+    PoolOptions options = Untimed(1, 1);
+    options.patience = patience;
+    const auto pool = MakePool<FakePool>(options, &factory);
+    ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+    std::thread waiter([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
+    AwaitWaiting(*pool, 1);
+    FakePlatform::Advance(std::max(absl::ZeroDuration(), patience - absl::Nanoseconds(1)));
+    lease.Release();
+    waiter.join();
+    EXPECT_EQ(pool->stats().handed_off, patience == absl::ZeroDuration() ? 1u : 0u);
+  }
+}
+
 // No newcomer comes in between a release and an old waiter: the slot is never seen available.
 TEST(PoolWaitingTest, ANewcomerCannotOvertakeAnOldWaiter) {
   WidgetFactory factory;

@@ -265,7 +265,7 @@ DEFECTS = [
 
     # FIFO: the slot is put back for anybody, whoever has waited how long.
     Defect("EverybodyCompetes", "OldWaitersInOrder", ASSERT, [Change(
-        HANDOFF, "Platform::Now() - oldest.since < kPatienceNs;", "Platform::Now() > 0;")]),
+        HANDOFF, "Platform::Now() - oldest.since < patience_ns_;", "Platform::Now() > 0;")]),
 ]
 
 # Tried, and not found by any scenario:
