@@ -224,8 +224,9 @@ void Engine::RecordFailure(UnitRecord record, const absl::Status& status) {
     ++(record.status == UnitStatus::kFailed ? counts_.failed : counts_.rolled_back);
   }
   recorder_->Add(std::move(record));
-  // When the writer is busy, whoever has it next records this one too.
-  (void)FlushPending(absl::ZeroDuration());
+  // Whoever has the writer next records this one too. Where units wait, that is soon; else it is
+  // done now, unless somebody else is writing.
+  if (group_->waiting() == 0) (void)FlushPending(absl::ZeroDuration());
 }
 
 absl::Status Engine::FlushPending(absl::Duration timeout) {
@@ -292,7 +293,7 @@ EngineStats Engine::stats() const {
   stats.unrecorded = recorder_->unrecorded();
   stats.lost_records = recorder_->lost_records();
   const GroupStats group = group_->stats();
-  stats.waiting = group.waiting;
+  stats.waiting = static_cast<std::int64_t>(group_->waiting());
   stats.batches = group.batches;
   stats.largest_batch = group.largest;
   stats.replays = group.replays;

@@ -360,11 +360,8 @@ std::string GroupCommit::Running() const {
 }
 
 GroupStats GroupCommit::stats() const {
-  const auto waiting = static_cast<std::int64_t>(line_.waiting());
   const MutexLock lock(&mutex_);
-  GroupStats stats = counts_;
-  stats.waiting = waiting;
-  return stats;
+  return counts_;
 }
 
 }  // namespace vouch::uow

@@ -49,7 +49,6 @@
 namespace vouch::uow {
 
 struct GroupStats {
-  std::int64_t waiting = 0;  // Units in line now.
   std::int64_t batches = 0;  // Transactions committed with units in them.
   std::int64_t largest = 0;  // The most units in one.
   std::int64_t replays = 0;  // Batches that were rolled back and run again, for a failure in them.
@@ -101,6 +100,8 @@ class GroupCommit {
   void Run(Unit& unit);
 
   GroupStats stats() const;
+  // How many units wait for their turn.
+  std::size_t waiting() const { return line_.waiting(); }
   // The unit that has the turn, for messages: its id, call site and for how long; empty: none.
   std::string Running() const;
 
