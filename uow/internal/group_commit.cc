@@ -30,6 +30,10 @@ GroupCommit::TimePoint GroupCommit::Unit::DeadlineAt(TimePoint now) const {
   return has_run ? DeadlineAfter(now, timeout) : deadline;
 }
 
+bool GroupCommit::Unit::IsStop(const absl::Status& status) const {
+  return !has_run && absl::IsCancelled(status) && stop.stop_requested();
+}
+
 GroupCommit::GroupCommit(const EngineOptions& options, storage::Database& database,
                          Recorder& recorder, Gate gate, std::function<void()> on_doubt)
     : options_(options),
@@ -145,7 +149,7 @@ Verdict GroupCommit::RunOnce(Unit& unit) {
   SetRunning(&unit, now);
   Outcome outcome{.has_neighbours = !units_.empty()};
   unit.exception = nullptr;
-  unit.record.status = UnitStatus::kCommitted;
+  unit.record.status = UnitStatus::kFailed;  // Unless it turns out otherwise.
   unit.record.failed_store.clear();
   unit.result = Execute(unit, now, outcome);
   SetRunning(nullptr, now);
@@ -163,11 +167,9 @@ Verdict GroupCommit::RunOnce(Unit& unit) {
     outcome.own_limit = !unit.has_run && end >= unit.deadline;
     outcome.outstayed = outcome.has_neighbours && !outcome.own_limit &&
                         end >= DeadlineAfter(now, options_.group.patience);
-  } else if (status.code() == absl::StatusCode::kCancelled) {
-    outcome.own_limit = !unit.has_run && unit.stop.stop_requested();
+  } else {
+    outcome.own_limit = unit.exception == nullptr && unit.IsStop(status);
   }
-  const bool callers_wish = unit.exception != nullptr || IsCallersDecision(status);
-  unit.record.status = callers_wish ? UnitStatus::kRolledBack : UnitStatus::kFailed;
   unit.record.failed_store = recorder_.StoreOf(status);
   return Judge(outcome);
 }
@@ -213,10 +215,16 @@ absl::StatusOr<Receipt> GroupCommit::CallFunction(Unit& unit, Outcome& outcome) 
     unit.exception = std::current_exception();
     status = absl::CancelledError("the function threw an exception");
   }
-  if (!status.ok()) {
-    receipt = status;
-  } else {
+  if (status.ok()) {
+    unit.record.status = UnitStatus::kCommitted;
     receipt = attempt.Finish(absl::FromChrono(options_.steady_clock->Now() - unit.begun));
+    if (!receipt.ok()) unit.record.status = UnitStatus::kFailed;
+  } else {
+    // Only the function itself can wish to be rolled back; what else stops a unit is a failure.
+    if (unit.exception != nullptr || (IsCallersDecision(status) && !unit.IsStop(status))) {
+      unit.record.status = UnitStatus::kRolledBack;
+    }
+    receipt = status;
   }
   outcome.changed_rows = attempt.changed_rows();
   return receipt;
@@ -236,7 +244,9 @@ absl::Status GroupCommit::BeginBatch(const Unit& unit, TimePoint now) {
     lease_.emplace(std::move(lease));
   }
   SqliteConnection& connection = **lease_;
+  // After a replay the connection is kept, and with it the limits of who had it before.
   connection.SetDeadline(deadline == TimePoint::max() ? std::nullopt : std::optional(deadline));
+  connection.SetStop(unit.has_run ? std::stop_token() : unit.stop);
   VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
                          Transaction::Begin(connection, TransactionMode::kWrite));
   transaction_.emplace(std::move(transaction));
@@ -315,6 +325,7 @@ void GroupCommit::Settle(const absl::Status& lost) {
 void GroupCommit::RollBack() {
   if (!transaction_.has_value()) return;
   (*lease_)->SetDeadline(std::nullopt);
+  (*lease_)->SetStop({});
   (void)transaction_->Rollback();
   transaction_.reset();
   recorder_.Ended(false);

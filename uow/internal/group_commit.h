@@ -85,6 +85,8 @@ class GroupCommit {
 
     // When its statements are stopped. Run again for others' sake, it gets its time again.
     TimePoint DeadlineAt(TimePoint now) const;
+    // Whether `status` comes of its stop token.
+    bool IsStop(const absl::Status& status) const;
   };
 
   // Why no more units are let in, OK if they are.
