@@ -13,6 +13,7 @@
 #include "uow/internal/active_unit.h"
 #include "uow/internal/deadline.h"
 #include "uow/internal/group_commit.h"
+#include "uow/internal/hooks.h"
 #include "uow/internal/in_flight.h"
 #include "uow/internal/recorder.h"
 
@@ -178,6 +179,8 @@ absl::StatusOr<Receipt> Engine::Run(const RunOptions& options,
     group_->Run(unit);
     if (unit.result.ok()) {
       if (!unit.result->was_duplicate) CountCommitted();
+      in_flight.Unbind();
+      RunHooks(unit.hooks, record, absl::OkStatus());
       return std::move(unit.result);
     }
     const absl::Status& status = unit.result.status();
@@ -187,6 +190,8 @@ absl::StatusOr<Receipt> Engine::Run(const RunOptions& options,
                                                                     timeout - used, Random());
     if (!delay.has_value()) {
       RecordFailure(record, status);
+      in_flight.Unbind();
+      RunHooks(unit.hooks, record, status);
       if (unit.exception != nullptr) std::rethrow_exception(unit.exception);
       return status;
     }
@@ -306,6 +311,16 @@ const std::string& Engine::ledger_id() const { return recorder_->ledger().id(); 
 void Engine::CountCommitted() {
   const MutexLock lock(&mutex_);
   ++counts_.committed;
+}
+
+void Engine::RunHooks(Hooks& hooks, const UnitRecord& record, const absl::Status& status) {
+  // The function's own kUnknown is a rollback like any other.
+  const bool in_doubt = absl::IsUnknown(status) && record.status == UnitStatus::kFailed;
+  if (in_doubt) return hooks.Discard();
+  for (const std::string& thrown : hooks.Run(record.status == UnitStatus::kCommitted)) {
+    Log(LogLevel::kWarning, absl::StrCat("a hook of unit ", record.uow_id, ", which is ",
+                                         NameOf(record.status), ", threw: ", thrown));
+  }
 }
 
 void Engine::SetInDoubt() {

@@ -74,6 +74,7 @@ namespace vouch::uow {
 class ActiveUnit;
 class Engine;
 class GroupCommit;
+class Hooks;
 class InFlight;
 class Recorder;
 
@@ -175,6 +176,8 @@ class Engine {
   absl::Status FlushPending(absl::Duration timeout);
 
   void CountCommitted();
+  // Calls what the unit asked for. `status` is what it ended with.
+  void RunHooks(Hooks& hooks, const UnitRecord& record, const absl::Status& status);
   void SetInDoubt();
   double Random();
   void Log(LogLevel level, std::string_view message) const;

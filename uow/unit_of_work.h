@@ -20,6 +20,7 @@
 #define VOUCH_UOW_UNIT_OF_WORK_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,8 @@
 #include "storage/transaction.h"
 
 namespace vouch::uow {
+
+class Attempt;
 
 class UnitOfWork {
  public:
@@ -58,6 +61,16 @@ class UnitOfWork {
     return storage::Savepoint::Begin(connection_);
   }
 
+  // Has `hook` called once the unit is committed, or once it is known not to be: after the outcome is
+  // durable, on the thread that called Run, Commit or Rollback, before that returns; in the order of
+  // registration, each at most once. The unit is over by then: a hook may begin others, cannot fail
+  // this one, and what it throws goes to the log. It may not close the engine, which waits for it.
+  //
+  // Only the attempt that counted has hooks: those of one that was run again are dropped uncalled, and
+  // so are all when COMMIT's outcome is unknown. A hook stays when a savepoint is rolled back.
+  void OnCommit(std::function<void()> hook);
+  void OnRollback(std::function<void()> hook);
+
   // The unit's connection, for code that is written against one.
   storage::Connection& connection() { return connection_; }
 
@@ -68,9 +81,10 @@ class UnitOfWork {
 
  private:
   friend class Attempt;
-  UnitOfWork(storage::Connection& connection, const std::string& id, int retries)
-      : connection_(connection), id_(id), retries_(retries) {}
+  UnitOfWork(Attempt& attempt, storage::Connection& connection, const std::string& id, int retries)
+      : attempt_(attempt), connection_(connection), id_(id), retries_(retries) {}
 
+  Attempt& attempt_;
   storage::Connection& connection_;
   const std::string& id_;
   const int retries_;

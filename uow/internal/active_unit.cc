@@ -57,14 +57,16 @@ absl::Status ActiveUnit::Start(const std::stop_token& stop) {
     return absl::AlreadyExistsError(
         absl::StrCat("begin: unit ", record_.uow_id, " is committed, as number ", duplicate->seq));
   }
-  attempt_.emplace(*engine_.recorder_, connection(), record_);
+  attempt_.emplace(*engine_.recorder_, connection(), record_, hooks_);
   return absl::OkStatus();
 }
 
 absl::StatusOr<Receipt> ActiveUnit::Commit() {
   absl::StatusOr<Receipt> receipt = TryCommit();
   if (receipt.ok()) {
+    lease_.reset();
     engine_.CountCommitted();
+    engine_.RunHooks(hooks_, record_, absl::OkStatus());
     return receipt;
   }
   record_.failed_store = engine_.recorder_->StoreOf(receipt.status());
@@ -113,6 +115,7 @@ void ActiveUnit::End(UnitStatus status, const absl::Status& why) {
   lease_.reset();
   record_.status = status;
   engine_.RecordFailure(record_, why);
+  engine_.RunHooks(hooks_, record_, why);
 }
 
 }  // namespace vouch::uow

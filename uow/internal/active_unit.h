@@ -19,6 +19,7 @@
 #include "storage/transaction.h"
 #include "uow/engine.h"
 #include "uow/internal/attempt.h"
+#include "uow/internal/hooks.h"
 #include "uow/internal/in_flight.h"
 #include "uow/ledger.h"
 #include "uow/unit_of_work.h"
@@ -62,6 +63,7 @@ class ActiveUnit {
   // In the order in which they are made; they are undone in the opposite one.
   std::optional<storage::WriteLease> lease_;
   std::optional<storage::Transaction> transaction_;
+  Hooks hooks_;
   std::optional<Attempt> attempt_;
 };
 

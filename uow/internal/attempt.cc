@@ -6,14 +6,17 @@
 
 namespace vouch::uow {
 
-Attempt::Attempt(Recorder& recorder, storage::SqliteConnection& connection, UnitRecord& record)
+Attempt::Attempt(Recorder& recorder, storage::SqliteConnection& connection, UnitRecord& record,
+                 Hooks& hooks)
     : recorder_(recorder),
       connection_(connection),
       record_(record),
+      hooks_(hooks),
       changes_before_(connection.total_changes()),
       savepoints_before_(connection.open_savepoints()),
       capture_(recorder.stores()),
-      unit_(connection, record.uow_id, record.retries) {
+      unit_(*this, connection, record.uow_id, record.retries) {
+  hooks_.Discard();
   connection_.SetChangeSink(&capture_);
 }
 

@@ -145,6 +145,7 @@ Verdict GroupCommit::RunOnce(Unit& unit) {
   SetRunning(&unit, now);
   Outcome outcome{.has_neighbours = !units_.empty()};
   unit.exception = nullptr;
+  unit.hooks.Discard();
   unit.record.status = UnitStatus::kCommitted;
   unit.record.failed_store.clear();
   unit.result = Execute(unit, now, outcome);
@@ -204,7 +205,7 @@ absl::StatusOr<Receipt> GroupCommit::Execute(Unit& unit, TimePoint now, Outcome&
 }
 
 absl::StatusOr<Receipt> GroupCommit::CallFunction(Unit& unit, Outcome& outcome) {
-  Attempt attempt(recorder_, **lease_, unit.record);
+  Attempt attempt(recorder_, **lease_, unit.record, unit.hooks);
   absl::StatusOr<Receipt> receipt;
   absl::Status status;
   try {

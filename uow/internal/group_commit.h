@@ -40,6 +40,7 @@
 #include "storage/transaction.h"
 #include "uow/internal/attempt.h"
 #include "uow/internal/batch_policy.h"
+#include "uow/internal/hooks.h"
 #include "uow/internal/line.h"
 #include "uow/internal/recorder.h"
 #include "uow/options.h"
@@ -80,6 +81,7 @@ class GroupCommit {
     // What came of it. While it is parked they belong to who has the turn.
     absl::StatusOr<Receipt> result = absl::UnknownError("");
     std::exception_ptr exception;  // Of the function.
+    Hooks hooks;                   // Of its last attempt.
     bool has_run = false;          // To its end: from then on its deadline does not cancel it.
     int replays = 0;
 
