@@ -12,10 +12,14 @@
 #ifndef VOUCH_UOW_INTERNAL_ATTEMPT_H_
 #define VOUCH_UOW_INTERNAL_ATTEMPT_H_
 
+#include <string_view>
+
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "storage/clock.h"
 #include "storage/sqlite/connection.h"
 #include "uow/capture.h"
+#include "uow/internal/declared_writes.h"
 #include "uow/internal/hooks.h"
 #include "uow/internal/recorder.h"
 #include "uow/ledger.h"
@@ -32,6 +36,9 @@ class Attempt {
   Attempt& operator=(const Attempt&) = delete;
 
   UnitOfWork& unit() { return unit_; }
+  // See UnitOfWork.
+  absl::Status Track(std::string_view store, std::string_view record_id, Operation operation,
+                     std::string_view payload);
   Hooks& hooks() { return hooks_; }
 
   // `execution_time` goes into the record; what it holds of writes is replaced.
@@ -48,6 +55,7 @@ class Attempt {
   const std::int64_t changes_before_;
   const std::size_t savepoints_before_;
   Capture capture_;
+  DeclaredWrites declared_;
   UnitOfWork unit_;
 };
 
