@@ -99,7 +99,7 @@ struct EngineOptions {
   // Called on the thread that ran the unit, after its hooks, when it is committed or rolled back; not
   // of one whose outcome is unknown, nor of a duplicate. What it throws is swallowed. uow/summary.h
   std::function<void(const UnitEvent&)> on_event = {};
-  // Adds up each store's metrics (Engine::store_metrics). Costs a unit about a microsecond.
+  // Adds up each store's metrics (Engine::store_metrics), for which every unit makes a summary.
   bool track_performance = true;
   // Called by any thread, never with a lock held. The library prints nothing itself.
   std::function<void(LogLevel, std::string_view)> log = {};
