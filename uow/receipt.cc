@@ -84,6 +84,7 @@ absl::StatusOr<StoredReceipt> ReadUnit(Connection& connection, Statement& unit) 
   }
 
   receipt.status = *status;
+  receipt.committed = std::string(text(5).value_or(""));
   receipt.stores = unit.Get<std::int64_t>(6);
   receipt.bytes_written = unit.Get<std::int64_t>(7);
   receipt.writes = static_cast<std::int64_t>(stored.writes.size());

@@ -24,6 +24,13 @@ constexpr auto kLookAround = std::chrono::seconds(10);
 // A unit that was run again this often for its neighbours' sake runs alone.
 constexpr int kMostReplays = 3;
 
+template <typename Call>
+absl::Duration Timed(const Call& call) {
+  const auto before = steady_clock::now();
+  call();
+  return absl::FromChrono(steady_clock::now() - before);
+}
+
 }  // namespace
 
 GroupCommit::TimePoint GroupCommit::Unit::DeadlineAt(TimePoint now) const {
@@ -43,6 +50,7 @@ GroupCommit::GroupCommit(const EngineOptions& options, storage::Database& databa
       on_doubt_(std::move(on_doubt)) {}
 
 void GroupCommit::Run(Unit& unit) {
+  unit.entered = steady_clock::now();
   Line::Event event = line_.Enter(unit, unit.deadline, unit.stop);
   if (event == Line::Event::kDeadline || event == Line::Event::kCancelled) {
     const std::string state = absl::StrCat(" while it waited for the writer (waiting ",
@@ -87,7 +95,7 @@ bool GroupCommit::UseTurn(Unit& own) {
         break;
       case Verdict::kFail:
         assert(unit == &own && units_.empty());
-        RollBack();
+        unit->timings.rollback = Timed([&] { RollBack(); });
         EndBatch(own);
         line_.HandOn(own);
         return true;
@@ -149,6 +157,8 @@ Verdict GroupCommit::RunOnce(Unit& unit) {
   SetRunning(&unit, now);
   Outcome outcome{.has_neighbours = !units_.empty()};
   unit.exception = nullptr;
+  unit.hooks.Discard();
+  unit.timings = {.lock_wait = absl::FromChrono(now - unit.entered)};
   unit.record.status = UnitStatus::kFailed;  // Unless it turns out otherwise.
   unit.record.failed_store.clear();
   unit.result = Execute(unit, now, outcome);
@@ -170,7 +180,8 @@ Verdict GroupCommit::RunOnce(Unit& unit) {
   } else {
     outcome.own_limit = unit.exception == nullptr && unit.IsStop(status);
   }
-  unit.record.failed_store = recorder_.StoreOf(status);
+  const std::string& participant = unit.participation.failed_store();
+  unit.record.failed_store = participant.empty() ? recorder_.StoreOf(status) : participant;
   return Judge(outcome);
 }
 
@@ -206,11 +217,13 @@ absl::StatusOr<Receipt> GroupCommit::Execute(Unit& unit, TimePoint now, Outcome&
 }
 
 absl::StatusOr<Receipt> GroupCommit::CallFunction(Unit& unit, Outcome& outcome) {
-  Attempt attempt(recorder_, **lease_, unit.record);
+  Attempt attempt(recorder_, **lease_, unit.record, unit.hooks);
   absl::StatusOr<Receipt> receipt;
   absl::Status status;
   try {
-    status = unit.function(attempt.unit());
+    status = unit.participation.Begin(attempt.unit());
+    if (status.ok()) status = unit.function(attempt.unit());
+    if (status.ok()) status = unit.participation.Validate(attempt.unit());
   } catch (...) {
     unit.exception = std::current_exception();
     status = absl::CancelledError("the function threw an exception");
@@ -221,18 +234,21 @@ absl::StatusOr<Receipt> GroupCommit::CallFunction(Unit& unit, Outcome& outcome) 
     if (!receipt.ok()) unit.record.status = UnitStatus::kFailed;
   } else {
     // Only the function itself can wish to be rolled back; what else stops a unit is a failure.
-    if (unit.exception != nullptr || (IsCallersDecision(status) && !unit.IsStop(status))) {
+    const bool its_own = unit.participation.failed_store().empty();
+    if (unit.exception != nullptr ||
+        (its_own && IsCallersDecision(status) && !unit.IsStop(status))) {
       unit.record.status = UnitStatus::kRolledBack;
     }
     receipt = status;
   }
+  if (!receipt.ok()) RollBackParticipants(unit);
   outcome.changed_rows = attempt.changed_rows();
   return receipt;
 }
 
 // ---- The transaction ------------------------------------------------------------------------
 
-absl::Status GroupCommit::BeginBatch(const Unit& unit, TimePoint now) {
+absl::Status GroupCommit::BeginBatch(Unit& unit, TimePoint now) {
   VOUCH_RETURN_IF_ERROR(gate_());
   const TimePoint deadline = unit.DeadlineAt(now);
   if (!lease_.has_value()) {
@@ -253,7 +269,9 @@ absl::Status GroupCommit::BeginBatch(const Unit& unit, TimePoint now) {
   batch_begun_ = now;
   batch_bytes_ = 0;
   batch_undid_ = false;
-  return recorder_.Begin(connection);
+  VOUCH_RETURN_IF_ERROR(recorder_.Begin(connection));
+  unit.timings.begin = absl::FromChrono(steady_clock::now() - now);
+  return absl::OkStatus();
 }
 
 bool GroupCommit::CommitBatch() {
@@ -262,12 +280,14 @@ bool GroupCommit::CommitBatch() {
   connection.SetStop({});
   std::int64_t first = 0;
   std::int64_t last = 0;
+  bool any_ended_well = false;
   for (const Unit* unit : units_) {
     if (!unit->result.ok() || unit->result->was_duplicate) continue;
+    any_ended_well = true;
     if (first == 0) first = unit->result->seq;
     last = unit->result->seq;
   }
-  if (last == 0) {  // Nobody has changed anything.
+  if (!any_ended_well) {  // Nobody has changed anything.
     RollBack();
     return true;
   }
@@ -285,6 +305,7 @@ bool GroupCommit::CommitBatch() {
       unit.result = status;
       unit.record.status = UnitStatus::kFailed;
       unit.record.failed_store = recorder_.StoreOf(status);
+      RollBackParticipants(unit);
       return true;
     }
     // One of them is why; alone it shows.
@@ -297,7 +318,9 @@ bool GroupCommit::CommitBatch() {
   recorder_.NoteCommitTime(first, last, time);
   savepoints_.Committed(batch_undid_);
   for (Unit* const unit : units_) {
-    if (unit->result.ok() && !unit->result->was_duplicate) unit->result->commit_time = time;
+    if (!unit->result.ok() || unit->result->was_duplicate) continue;
+    unit->result->commit_time = time;
+    CommitParticipants(*unit);
   }
   const MutexLock lock(&mutex_);
   ++counts_.batches;
@@ -319,6 +342,7 @@ void GroupCommit::Settle(const absl::Status& lost) {
     unit->record.failed_store = recorder_.StoreOf(answer);
     unit->exception = nullptr;
     unit->result = answer;
+    if (answer.code() != absl::StatusCode::kUnknown) RollBackParticipants(*unit);
   }
 }
 
@@ -329,6 +353,17 @@ void GroupCommit::RollBack() {
   (void)transaction_->Rollback();
   transaction_.reset();
   recorder_.Ended(false);
+}
+
+void GroupCommit::CommitParticipants(Unit& unit) {
+  if (unit.participation.empty()) return;
+  unit.result->store_errors = unit.participation.Commit(*unit.result);
+  LogStoreErrors(options_, unit.record.uow_id, unit.result->store_errors);
+}
+
+void GroupCommit::RollBackParticipants(Unit& unit) {
+  if (unit.participation.empty()) return;
+  LogStoreErrors(options_, unit.record.uow_id, unit.participation.Rollback(unit.record.uow_id));
 }
 
 void GroupCommit::Replay(Unit* culprit) {
