@@ -20,7 +20,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <optional>
+#include <cstddef>
+#include <new>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -71,8 +72,13 @@ struct Failing {
   bool at_its_wish = false;  // Rolled back, not failed.
 };
 
-// `kept` outlives the unit.
-Failing FailingUnit(Way way, std::int64_t row, std::optional<storage::Savepoint>& kept) {
+// Room for a savepoint that a unit keeps. That is a mistake, and so would be to destroy it later, when
+// another unit uses the connection: it never is.
+struct KeptSavepoint {
+  alignas(storage::Savepoint) std::byte room[sizeof(storage::Savepoint)];
+};
+
+Failing FailingUnit(Way way, std::int64_t row, KeptSavepoint& kept) {
   switch (way) {
     case Way::kConstraint:
       return {[row](UnitOfWork& unit) -> absl::Status {
@@ -106,7 +112,7 @@ Failing FailingUnit(Way way, std::int64_t row, std::optional<storage::Savepoint>
     case Way::kSavepoint:
       return {[row, &kept](UnitOfWork& unit) -> absl::Status {
                 VOUCH_ASSIGN_OR_RETURN(auto begun, unit.BeginSavepoint());
-                kept.emplace(std::move(begun));
+                new (kept.room) storage::Savepoint(std::move(begun));
                 return Insert(unit, row);
               },
               StatusCode::kFailedPrecondition};
@@ -201,7 +207,7 @@ class Worker {
     Committed(next_row_);
   }
   void Fail() {
-    std::optional<storage::Savepoint> kept;
+    KeptSavepoint kept;
     const Failing unit =
         FailingUnit(static_cast<Way>(random_.Uniform(0, kWays - 1)), next_row_, kept);
     ++(unit.at_its_wish ? account_.rolled_back : account_.failed);
@@ -396,7 +402,7 @@ class OrderStressTest : public ::testing::Test {
   }
 
   void RunOne(int place, test::Random& random) {
-    std::optional<storage::Savepoint> kept;
+    KeptSavepoint kept;
     const std::int64_t row = next_row_.fetch_add(1);
     const bool fails = random.OneIn(4);
     const Failing unit =
