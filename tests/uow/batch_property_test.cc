@@ -12,9 +12,6 @@
 //
 // Failure looks like the script of the smallest case and what is wrong with it.
 //
-// Seen to fail when: a failed unit's savepoint is not rolled back; what ended the transaction is not
-// noticed; a rolled-back savepoint keeps what was captured in it.
-//
 // VOUCH_TEST_SEED repeats a run, VOUCH_TEST_LONG makes twenty times as many cases.
 
 #include <rapidcheck.h>

@@ -13,9 +13,6 @@
 // (Interactive units queue for the writer itself, and come between batches.)
 //
 // Failure looks like a difference of one, a finding of the audit, or a unit out of its order.
-//
-// Seen to fail when: a savepoint is not rolled back; units of a replayed batch are put back behind
-// the line; the transaction that an error has ended is not noticed.
 
 #include <algorithm>
 #include <array>

@@ -9,8 +9,6 @@
 //   is audited.
 // Failure: "acknowledged and lost", a row without its unit, a unit that is done twice, a finding.
 //
-// Seen to fail when: units are told before COMMIT; a savepoint is not rolled back.
-//
 // VOUCH_TEST_KILLS overrides how many are killed, VOUCH_TEST_SEED repeats a run.
 
 #include <unistd.h>
