@@ -132,7 +132,8 @@ absl::StatusOr<StoredReceipt> Find(Connection& connection, std::string_view cond
 }  // namespace
 
 absl::StatusOr<StoredReceipt> ReadReceipt(Connection& connection, std::string_view uow_id) {
-  return Find(connection, "WHERE uow_id = ?1 ORDER BY seq DESC LIMIT 1", std::string(uow_id));
+  return Find(connection, "WHERE uow_id = ?1 ORDER BY status = 'committed' DESC, seq DESC LIMIT 1",
+              std::string(uow_id));
 }
 
 absl::StatusOr<StoredReceipt> ReadReceipt(Connection& connection, std::int64_t seq) {

@@ -57,7 +57,7 @@ struct StoredReceipt {
   std::vector<WriteRecord> writes = {};
 };
 
-// By unit id (the newest row of that id) or by sequence number.
+// By unit id (the committed row of that id, else the newest) or by sequence number.
 absl::StatusOr<StoredReceipt> ReadReceipt(storage::Connection& connection, std::string_view uow_id);
 absl::StatusOr<StoredReceipt> ReadReceipt(storage::Connection& connection, std::int64_t seq);
 

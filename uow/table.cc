@@ -157,11 +157,6 @@ std::optional<std::string> WhyNotReceipted(const TableSchema& schema) {
     return absl::StrCat("has the VIRTUAL column ", ColumnName(schema, i), " before its key ",
                         ColumnName(schema, schema.rowid_alias), ": declare the key first");
   }
-  if (const auto columns = MistakenForReal(schema); columns.has_value()) {
-    return absl::StrCat("is WITHOUT ROWID and stores ", ColumnName(schema, columns->first),
-                        " where REAL ", ColumnName(schema, columns->second),
-                        " is declared: declare the key's columns first, in the key's order");
-  }
   if (schema.rowid_alias >= 0 || schema.without_rowid || schema.strict) return std::nullopt;
   for (const int index : schema.key) {
     if (schema.columns[static_cast<std::size_t>(index)].not_null) continue;
@@ -169,6 +164,15 @@ std::optional<std::string> WhyNotReceipted(const TableSchema& schema) {
                         " NOT NULL, or the table STRICT or WITHOUT ROWID");
   }
   return std::nullopt;
+}
+
+std::optional<std::string> WhyNotCaptured(const TableSchema& schema) {
+  if (auto reason = WhyNotReceipted(schema); reason.has_value()) return reason;
+  const auto columns = MistakenForReal(schema);
+  if (!columns.has_value()) return std::nullopt;
+  return absl::StrCat("is WITHOUT ROWID and stores ", ColumnName(schema, columns->first),
+                      " where REAL ", ColumnName(schema, columns->second),
+                      " is declared: declare the key's columns first, in the key's order");
 }
 
 bool HasRealAffinity(std::string_view declared_type) {

@@ -59,6 +59,9 @@ absl::StatusOr<TableSchema> ReadTableSchema(storage::Connection& connection,
 // when it qualifies.
 std::optional<std::string> WhyNotReceipted(const TableSchema& schema);
 
+// The same, and also why its changes cannot be told truly while they happen; its rows can be audited.
+std::optional<std::string> WhyNotCaptured(const TableSchema& schema);
+
 // Whether a column of this declared type has REAL affinity by SQLite's rules, which look for parts
 // of words in an order: "FLOATING POINT" contains INT and is an integer type.
 bool HasRealAffinity(std::string_view declared_type);

@@ -167,7 +167,7 @@ TEST_F(TableTest, RefusesWhatTheHookMistakesForReal) {
   const auto why = [&](const std::string& columns) {
     static int number = 0;
     const std::string table = "r" + std::to_string(++number);
-    return WhyNotReceipted(Create("CREATE TABLE " + table + columns, table));
+    return WhyNotCaptured(Create("CREATE TABLE " + table + columns, table));
   };
   EXPECT_THAT(why("(r REAL, n INT, PRIMARY KEY(n, r)) WITHOUT ROWID"),
               Optional(HasSubstr("key's columns first")));

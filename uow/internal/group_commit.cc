@@ -199,7 +199,10 @@ absl::StatusOr<Receipt> GroupCommit::Execute(Unit& unit, TimePoint now, Outcome&
 
   if (!unit.has_new_id) {
     VOUCH_ASSIGN_OR_RETURN(auto duplicate, recorder_.FindCommitted(connection, unit.record.uow_id));
-    if (duplicate.has_value()) return *std::move(duplicate);
+    if (duplicate.has_value()) {
+      unit.record.status = UnitStatus::kCommitted;
+      return *std::move(duplicate);
+    }
   }
   std::optional<Savepoint> savepoint;
   if (outcome.has_neighbours && savepoints_.use()) {
