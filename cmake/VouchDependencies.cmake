@@ -1,5 +1,5 @@
 # Every find_package of the project. The library needs the first four, and nlohmann-json to be built;
-# the program adds CLI11, tests add GoogleTest and Python, bench adds Google Benchmark.
+# the program adds CLI11, tests add GoogleTest, RapidCheck and Python, bench adds Google Benchmark.
 find_package(Threads REQUIRED)
 find_package(absl REQUIRED)
 find_package(SQLite3 3.38 REQUIRED)
@@ -8,6 +8,7 @@ find_package(nlohmann_json 3.9 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
 if(VOUCH_BUILD_TESTS)
   find_package(GTest 1.12 REQUIRED)
+  find_package(rapidcheck CONFIG REQUIRED)
   find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 endif()
 if(VOUCH_BUILD_BENCH)

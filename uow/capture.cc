@@ -154,7 +154,8 @@ absl::Status Capture::Reread(storage::SqliteConnection& connection, Record& reco
   }
 }
 
-absl::StatusOr<std::vector<WriteRecord>> Capture::Finish(storage::SqliteConnection& connection) {
+absl::StatusOr<std::vector<WriteRecord>> Capture::Finish(storage::SqliteConnection& connection,
+                                                         std::vector<DeclaredWrite> declared) {
   if (!refused_.empty()) {
     return absl::PermissionDeniedError(
         absl::StrCat("unit of work: changed table ", refused_,
@@ -168,8 +169,17 @@ absl::StatusOr<std::vector<WriteRecord>> Capture::Finish(storage::SqliteConnecti
     for (Record& record : records_) VOUCH_RETURN_IF_ERROR(Reread(connection, record));
   }
   std::vector<WriteRecord> writes;
-  writes.reserve(records_.size());
+  writes.reserve(records_.size() + declared.size());
+  auto next = declared.begin();
+  std::size_t touched_before = 0;
+  const auto add_declared = [&] {
+    for (; next != declared.end() && next->after <= touched_before; ++next) {
+      writes.push_back(std::move(next->write));
+    }
+  };
   for (Record& record : records_) {
+    add_declared();
+    ++touched_before;
     if (record.prior == record.now.checksum) continue;
     const Operation operation = !record.prior.has_value()          ? Operation::kCreate
                                 : !record.now.checksum.has_value() ? Operation::kDelete
@@ -181,6 +191,7 @@ absl::StatusOr<std::vector<WriteRecord>> Capture::Finish(storage::SqliteConnecti
                       .prior = record.prior,
                       .checksum = record.now.checksum});
   }
+  add_declared();
   return writes;
 }
 

@@ -35,6 +35,13 @@
 
 namespace vouch::uow {
 
+// A write of an explicit store, of which no row tells. `after`: how many records had been touched when
+// it was declared, which gives it its place among the writes.
+struct DeclaredWrite {
+  std::size_t after = 0;
+  WriteRecord write;
+};
+
 class Capture final : public storage::ChangeSink {
  public:
   explicit Capture(const StoreMap& stores) : stores_(stores) {}
@@ -44,10 +51,14 @@ class Capture final : public storage::ChangeSink {
   void OnChange(const storage::RowChange& change) override;
   void OnUndone() override { must_reread_ = true; }
 
-  // The unit's writes. kPermissionDenied: it changed a table that is in no store.
+  // The unit's writes, with those `declared`, in their order. kPermissionDenied: it changed a table that is in no store.
   // kResourceExhausted: memory ran out while a row was read; what it was is lost.
   // REQUIRES: `connection` is where the changes were made, in the same transaction.
-  absl::StatusOr<std::vector<WriteRecord>> Finish(storage::SqliteConnection& connection);
+  absl::StatusOr<std::vector<WriteRecord>> Finish(storage::SqliteConnection& connection,
+                                                  std::vector<DeclaredWrite> declared = {});
+
+  // How many records have been touched so far.
+  std::size_t touched() const { return records_.size(); }
 
   // The store of the last row that changed, or null.
   const std::string* last_store() const { return last_store_; }

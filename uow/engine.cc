@@ -13,7 +13,9 @@
 #include "uow/internal/active_unit.h"
 #include "uow/internal/deadline.h"
 #include "uow/internal/group_commit.h"
+#include "uow/internal/hooks.h"
 #include "uow/internal/in_flight.h"
+#include "uow/internal/participation.h"
 #include "uow/internal/recorder.h"
 
 namespace vouch::uow {
@@ -57,7 +59,7 @@ Engine::Engine(EngineOptions options, std::unique_ptr<storage::Database> databas
     : options_(std::move(options)),
       database_(std::move(database)),
       ids_(*options_.wall_clock),
-      recorder_(std::make_unique<Recorder>(options_)),
+      recorder_(Recorder::Make(options_)),
       group_(std::make_unique<GroupCommit>(
           options_, *database_, *recorder_, [this] { return MayBegin(); },
           [this] { SetInDoubt(); })),
@@ -67,7 +69,9 @@ Engine::~Engine() { (void)Close(absl::InfiniteDuration()); }
 
 absl::Status Engine::Migrate() {
   VOUCH_ASSIGN_OR_RETURN(const auto connection, database_->OpenUnrestricted());
-  std::vector<const MigrationSet*> sets = {&storage::CoreMigrations()};
+  VOUCH_RETURN_IF_ERROR(recorder_->MayUse(*connection));
+  std::vector<const MigrationSet*> sets;
+  if (recorder_->has_ledger()) sets.push_back(&storage::CoreMigrations());
   for (const MigrationSet& set : options_.migrations) sets.push_back(&set);
   for (const MigrationSet* set : sets) {
     Migrator migrator(*connection, *set,
@@ -106,6 +110,12 @@ absl::Status Engine::OpenLedger() {
 
 absl::StatusOr<UnitRecord> Engine::NewRecord(const RunOptions& options) {
   VOUCH_RETURN_IF_ERROR(options.Validate());
+  if (!options.uow_id.empty() && !recorder_->has_ledger()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("run: uow_id ", options.uow_id,
+                     " is given, and the engine keeps no receipts: it could not tell whether the"
+                     " unit was committed before"));
+  }
   return UnitRecord{.uow_id = options.uow_id.empty() ? ids_.Next() : options.uow_id,
                     .created = storage::FormatUtcMillis(options_.wall_clock->Now()),
                     .envelope_id = options.envelope_id,
@@ -172,12 +182,25 @@ absl::StatusOr<Receipt> Engine::Run(const RunOptions& options,
     unit.deadline = deadline;
     unit.timeout = timeout;
     unit.stop = options.stop;
-    unit.alone = options.alone;
+    if (options.participants) unit.participation = Participation(options_.participants);
+    unit.alone = options.alone || !unit.participation.empty();
     unit.has_new_id = options.uow_id.empty();
     unit.any_thread = options.any_thread;
     group_->Run(unit);
+    const auto ended = [&](std::string_view committed) {
+      return EndedUnit{record,     unit.result.status(), committed,      unit.timings,
+                       unit.hooks, unit.participation,   options.summary};
+    };
     if (unit.result.ok()) {
-      if (!unit.result->was_duplicate) CountCommitted();
+      in_flight.Unbind();
+      if (unit.result->was_duplicate) {
+        if (options.summary != nullptr)
+          *options.summary = Summarize(record, unit.result->committed, {});
+        return std::move(unit.result);
+      }
+      CountCommitted();
+      unit.timings.commit = unit.result->commit_time;
+      Conclude(ended(unit.result->committed));
       return std::move(unit.result);
     }
     const absl::Status& status = unit.result.status();
@@ -186,7 +209,10 @@ absl::StatusOr<Receipt> Engine::Run(const RunOptions& options,
                                                  : DelayBeforeRetry(retry, status, record.retries,
                                                                     timeout - used, Random());
     if (!delay.has_value()) {
+      record.execution_time = used;
       RecordFailure(record, status);
+      in_flight.Unbind();
+      Conclude(ended({}));
       if (unit.exception != nullptr) std::rethrow_exception(unit.exception);
       return status;
     }
@@ -207,7 +233,7 @@ absl::StatusOr<InteractiveUnit> Engine::Begin(const RunOptions& options, pool::C
   auto active =
       std::make_unique<ActiveUnit>(*this, std::move(record), begun,
                                    DeadlineAfter(std::chrono::steady_clock::now(), timeout), site);
-  VOUCH_RETURN_IF_ERROR(active->Start(options.stop));
+  VOUCH_RETURN_IF_ERROR(active->Start(options));
   return InteractiveUnit(std::move(active));
 }
 
@@ -217,15 +243,17 @@ absl::StatusOr<storage::ReadLease> Engine::Read(pool::CallSite site) {
 
 // ---- What is written after the fact ---------------------------------------------------------
 
-void Engine::RecordFailure(UnitRecord record, const absl::Status& status) {
+void Engine::RecordFailure(UnitRecord& record, const absl::Status& status) {
   recorder_->DescribeFailure(record, status);
   {
     const MutexLock lock(&mutex_);
     ++(record.status == UnitStatus::kFailed ? counts_.failed : counts_.rolled_back);
   }
-  recorder_->Add(std::move(record));
-  // When the writer is busy, whoever has it next records this one too.
-  (void)FlushPending(absl::ZeroDuration());
+  recorder_->Add(record);
+  if (recorder_->unrecorded() == 0) return;
+  // Whoever has the writer next records this one too. Where units wait, that is soon; else it is
+  // done now, unless somebody else is writing.
+  if (group_->waiting() == 0) (void)FlushPending(absl::ZeroDuration());
 }
 
 absl::Status Engine::FlushPending(absl::Duration timeout) {
@@ -292,7 +320,7 @@ EngineStats Engine::stats() const {
   stats.unrecorded = recorder_->unrecorded();
   stats.lost_records = recorder_->lost_records();
   const GroupStats group = group_->stats();
-  stats.waiting = group.waiting;
+  stats.waiting = static_cast<std::int64_t>(group_->waiting());
   stats.batches = group.batches;
   stats.largest_batch = group.largest;
   stats.replays = group.replays;
@@ -305,6 +333,28 @@ const std::string& Engine::ledger_id() const { return recorder_->ledger().id(); 
 void Engine::CountCommitted() {
   const MutexLock lock(&mutex_);
   ++counts_.committed;
+}
+
+void Engine::Conclude(const EndedUnit& unit) {
+  RunHooks(unit);
+  if (unit.summary == nullptr && !options_.on_event && !options_.track_performance) return;
+  TransactionSummary told = Summarize(unit.record, unit.committed, unit.timings);
+  unit.participation.AddTo(told);
+  if (options_.track_performance) store_totals_.Add(told);
+  if (options_.on_event && !unit.in_doubt() &&
+      !Announce(options_.on_event, EventOf(told, options_.wall_clock->Now()))) {
+    Log(LogLevel::kWarning, absl::StrCat("on_event threw, of unit ", unit.record.uow_id));
+  }
+  if (unit.summary != nullptr) *unit.summary = std::move(told);
+}
+
+void Engine::RunHooks(const EndedUnit& unit) {
+  if (unit.in_doubt()) return unit.hooks.Discard();
+  const UnitRecord& record = unit.record;
+  for (const std::string& thrown : unit.hooks.Run(record.status == UnitStatus::kCommitted)) {
+    Log(LogLevel::kWarning, absl::StrCat("a hook of unit ", record.uow_id, ", which is ",
+                                         NameOf(record.status), ", threw: ", thrown));
+  }
 }
 
 void Engine::SetInDoubt() {
@@ -340,6 +390,15 @@ InteractiveUnit::~InteractiveUnit() {
 
 UnitOfWork* InteractiveUnit::operator->() const { return &unit_->unit(); }
 UnitOfWork& InteractiveUnit::operator*() const { return unit_->unit(); }
+
+absl::Status InteractiveUnit::Track(std::string_view store, std::string_view record_id,
+                                    Operation operation, std::string_view payload) {
+  if (unit_ == nullptr) {
+    return absl::FailedPreconditionError(
+        "track: Cannot track write outside an active UnitOfWork context");
+  }
+  return unit_->unit().Track(store, record_id, operation, payload);
+}
 
 absl::StatusOr<Receipt> InteractiveUnit::Commit() {
   if (unit_ == nullptr) {

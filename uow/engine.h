@@ -66,6 +66,7 @@
 #include "uow/options.h"
 #include "uow/receipt.h"
 #include "uow/store.h"
+#include "uow/summary.h"
 #include "uow/ulid.h"
 #include "uow/unit_of_work.h"
 
@@ -74,7 +75,9 @@ namespace vouch::uow {
 class ActiveUnit;
 class Engine;
 class GroupCommit;
+class Hooks;
 class InFlight;
+class Participation;
 class Recorder;
 
 // A unit that its holder ends: it has the writer to itself until then, and is rolled back unless
@@ -85,7 +88,14 @@ class [[nodiscard]] InteractiveUnit {
   InteractiveUnit& operator=(InteractiveUnit&&) = delete;
   ~InteractiveUnit();
 
-  // REQUIRES: neither committed nor rolled back.
+  // Whether it is neither committed nor rolled back.
+  bool is_active() const { return unit_ != nullptr; }
+
+  // As UnitOfWork::Track, but after the unit's end kFailedPrecondition.
+  absl::Status Track(std::string_view store, std::string_view record_id, Operation operation,
+                     std::string_view payload = {});
+
+  // REQUIRES: is_active().
   UnitOfWork* operator->() const;
   UnitOfWork& operator*() const;
 
@@ -151,13 +161,30 @@ class Engine {
   absl::Status Close(absl::Duration timeout);
 
   EngineStats stats() const;
-  const std::string& ledger_id() const;
+  // Of all units that have ended, by the stores' names; empty when track_performance is off.
+  std::vector<StoreMetrics> store_metrics() const { return store_totals_.Snapshot(); }
+  const std::string& ledger_id() const;  // Empty: there is none.
 
  private:
   friend class ActiveUnit;
   friend class Outbox;
 
   Engine(EngineOptions options, std::unique_ptr<storage::Database> database);
+
+  struct EndedUnit {
+    const UnitRecord& record;
+    absl::Status status;         // What it ended with.
+    std::string_view committed;  // When, if it is.
+    const UnitTimings& timings;
+    Hooks& hooks;
+    const Participation& participation;
+    TransactionSummary* summary;  // Of the caller, or null.
+
+    // Whether it is committed is not known. The function's own kUnknown is a rollback like any other.
+    bool in_doubt() const {
+      return absl::IsUnknown(status) && record.status == UnitStatus::kFailed;
+    }
+  };
 
   absl::Status Migrate();
   absl::Status OpenLedger();
@@ -171,10 +198,13 @@ class Engine {
 
   // Sees to it that a unit that failed or was rolled back gets into the ledger: now when the writer
   // is free, else with the next unit.
-  void RecordFailure(UnitRecord record, const absl::Status& status);
+  void RecordFailure(UnitRecord& record, const absl::Status& status);
   absl::Status FlushPending(absl::Duration timeout);
 
   void CountCommitted();
+  // Tells whoever asked for it how a unit has ended: its hooks, then those who listen.
+  void Conclude(const EndedUnit& unit);
+  void RunHooks(const EndedUnit& unit);
   void SetInDoubt();
   double Random();
   void Log(LogLevel level, std::string_view message) const;
@@ -186,6 +216,7 @@ class Engine {
 
   const std::unique_ptr<Recorder> recorder_;
   const std::unique_ptr<GroupCommit> group_;
+  StoreTotals store_totals_;
 
   mutable pool::Mutex mutex_;
   pool::CondVar changed_;  // in_flight_ has become empty.

@@ -1,5 +1,11 @@
 #include "uow/failure.h"
 
+#include <vector>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "storage/error.h"
 
 namespace vouch::uow {
@@ -9,6 +15,9 @@ namespace {
 // Of SQLite's codes, here only to tell what a retryable status cannot: a lock from a failing disk.
 constexpr int kPrimaryCodeMask = 0xFF;
 constexpr int kIoError = 10;
+
+// "expected found", the second empty when nothing was found.
+constexpr char kVersionConflictUrl[] = "vouch.uow/version_conflict";
 
 bool IsIoError(const absl::Status& status) {
   const auto code = storage::NativeCode(status);
@@ -102,7 +111,8 @@ FailureReason ReasonOf(const absl::Status& status) {
       if (!storage::NativeCode(status).has_value()) return FailureReason::kNetworkPartition;
       return IsIoError(status) ? FailureReason::kCoordinatorFailure : FailureReason::kDeadlock;
     case absl::StatusCode::kAborted:
-      return FailureReason::kDeadlock;
+      return VersionConflictOf(status).has_value() ? FailureReason::kConstraintViolation
+                                                   : FailureReason::kDeadlock;
     case absl::StatusCode::kResourceExhausted:
       return FailureReason::kResourceExhaustion;
     case absl::StatusCode::kDataLoss:
@@ -124,7 +134,7 @@ RecoveryAction ActionFor(const absl::Status& status, FailureStage stage) {
   if (reason == FailureReason::kCorruption) return RecoveryAction::kEscalate;
   // The unit's outcome stands; what could not be recorded of it is recorded with a later unit.
   if (stage == FailureStage::kCleanup) return RecoveryAction::kIgnore;
-  if (absl::IsAborted(status)) return RecoveryAction::kRetry;
+  if (absl::IsAborted(status) && reason == FailureReason::kDeadlock) return RecoveryAction::kRetry;
   switch (reason) {
     case FailureReason::kTimeout:
     case FailureReason::kDeadlock:
@@ -148,6 +158,26 @@ RecoveryAction ActionFor(const absl::Status& status, FailureStage stage) {
       break;
   }
   return RecoveryAction::kEscalate;
+}
+
+absl::Status VersionConflictError(const VersionConflict& conflict) {
+  const std::string found = conflict.found.has_value() ? absl::StrCat(*conflict.found) : "";
+  absl::Status status = absl::AbortedError(
+      absl::StrCat("expect version: expected ", conflict.expected, ", found ",
+                   found.empty() ? "none" : found, "; read again before running the unit again"));
+  status.SetPayload(kVersionConflictUrl, absl::Cord(absl::StrCat(conflict.expected, " ", found)));
+  return status;
+}
+
+std::optional<VersionConflict> VersionConflictOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(kVersionConflictUrl);
+  if (!payload.has_value()) return std::nullopt;
+  const std::vector<std::string> numbers = absl::StrSplit(std::string(*payload), ' ');
+  VersionConflict conflict;
+  if (numbers.size() != 2 || !absl::SimpleAtoi(numbers[0], &conflict.expected)) return std::nullopt;
+  std::int64_t found = 0;
+  if (absl::SimpleAtoi(numbers[1], &found)) conflict.found = found;
+  return conflict;
 }
 
 const char* EventCodeOf(const absl::Status& status, FailureStage stage) {

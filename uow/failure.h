@@ -66,6 +66,15 @@ const char* NameOf(RecoveryAction action);
 
 FailureReason ReasonOf(const absl::Status& status);
 
+// Another has changed what a unit expected to find as it had been read (UnitOfWork::ExpectVersion):
+// kAborted, and the one kAborted that running the unit again does not cure.
+struct VersionConflict {
+  std::int64_t expected = 0;
+  std::optional<std::int64_t> found = {};  // Nothing: there is no such row, or it has no version.
+};
+absl::Status VersionConflictError(const VersionConflict& conflict);
+std::optional<VersionConflict> VersionConflictOf(const absl::Status& status);
+
 // What whoever called should do next. Whatever uow/retry.h would run again has one of the two
 // retries, in every stage but cleanup; an unknown outcome never has.
 RecoveryAction ActionFor(const absl::Status& status, FailureStage stage);

@@ -1,7 +1,11 @@
 #include "uow/options.h"
 
+#include <functional>
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "storage/status_macros.h"
+#include "uow/participant.h"
 #include "uow/ulid.h"
 
 namespace vouch::uow {
@@ -11,6 +15,29 @@ absl::Status NotNegative(std::string_view field, absl::Duration value) {
   if (value >= absl::ZeroDuration()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(std::string(field), " is ", absl::FormatDuration(value), ", less than zero"));
+}
+
+// Names are those of receipts, so a participant's may be no other store's.
+absl::Status CheckParticipants(const EngineOptions& options) {
+  std::set<std::string, std::less<>> names;
+  for (const StoreOptions& store : options.stores) names.insert(store.name);
+  if (options.stores.empty()) names.emplace(kDefaultStore);
+  for (const auto& participant : options.participants) {
+    if (participant == nullptr) return absl::InvalidArgumentError("engine: a participant is null");
+    const std::string name(participant->name());
+    if (name.empty()) return absl::InvalidArgumentError("engine: a participant's name is empty");
+    if (name.find('\0') != std::string::npos) {
+      return absl::InvalidArgumentError("engine: a participant's name holds a NUL");
+    }
+    if (name == kReservedStore) {
+      return absl::InvalidArgumentError("engine: participant vouch: the name is reserved");
+    }
+    if (!names.insert(name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("engine: participant ", name, ": another store has this name"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -44,6 +71,7 @@ absl::Status EngineOptions::Validate() const {
           ": a unit over several files would not be atomic; keep all stores in ", path));
     }
   }
+  VOUCH_RETURN_IF_ERROR(CheckParticipants(*this));
   return retry.Validate();
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -25,6 +26,10 @@
 #include "uow/store.h"
 
 namespace vouch::uow {
+
+class StoreParticipant;
+struct TransactionSummary;
+struct UnitEvent;
 
 // "vouc", in the file's header, where other programs look for whose a file is.
 inline constexpr std::int32_t kApplicationId = 0x766F7563;
@@ -60,6 +65,16 @@ struct EngineOptions {
   std::vector<StoreOptions> stores = {};
   // Tables that units may change without a receipt saying so. Audits list them.
   std::vector<std::string> unreceipted_tables = {};
+  // Stores that are not in the database and take part in units (uow/participant.h), in the order in
+  // which they are begun and committed. "Store registration must occur before entering the context":
+  // there is no other way to register one.
+  std::vector<std::shared_ptr<StoreParticipant>> participants = {};
+
+  // False: for those who only want the pool and the group commit. Nothing of a unit is recorded, and a
+  // receipt has the unit's id and times only. No table of the library is made; a file that has a ledger
+  // is refused, and so are a unit's own id (running it exactly once needs the ledger), Track, the
+  // outbox and remembered results. `stores` and `unreceipted_tables` are not looked at.
+  bool receipts = true;
 
   // Schemas to bring up to date at Open, after the library's own, in this order.
   std::vector<storage::MigrationSet> migrations = {};
@@ -81,6 +96,11 @@ struct EngineOptions {
   // Borrowed; they must outlive the engine.
   storage::WallClock* wall_clock = &storage::WallClock::System();
   storage::SteadyClock* steady_clock = &storage::SteadyClock::System();
+  // Called on the thread that ran the unit, after its hooks, when it is committed or rolled back; not
+  // of one whose outcome is unknown, nor of a duplicate. What it throws is swallowed. uow/summary.h
+  std::function<void(const UnitEvent&)> on_event = {};
+  // Adds up each store's metrics (Engine::store_metrics), for which every unit makes a summary.
+  bool track_performance = true;
   // Called by any thread, never with a lock held. The library prints nothing itself.
   std::function<void(LogLevel, std::string_view)> log = {};
 
@@ -112,6 +132,11 @@ struct RunOptions {
   // function must not depend on its thread: no thread-local state, no lock that the caller holds.
   bool any_thread = false;
   std::optional<RetryOptions> retry = {};
+  // False: the engine's participants take no part in this unit, which then need not be alone.
+  bool participants = true;
+  // Where what there is to tell of the unit is put when it has ended, however it did (uow/summary.h).
+  // Borrowed until then.
+  TransactionSummary* summary = nullptr;
 
   absl::Status Validate() const;
 };

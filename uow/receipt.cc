@@ -84,6 +84,7 @@ absl::StatusOr<StoredReceipt> ReadUnit(Connection& connection, Statement& unit) 
   }
 
   receipt.status = *status;
+  receipt.committed = std::string(text(5).value_or(""));
   receipt.stores = unit.Get<std::int64_t>(6);
   receipt.bytes_written = unit.Get<std::int64_t>(7);
   receipt.writes = static_cast<std::int64_t>(stored.writes.size());
@@ -131,7 +132,8 @@ absl::StatusOr<StoredReceipt> Find(Connection& connection, std::string_view cond
 }  // namespace
 
 absl::StatusOr<StoredReceipt> ReadReceipt(Connection& connection, std::string_view uow_id) {
-  return Find(connection, "WHERE uow_id = ?1 ORDER BY seq DESC LIMIT 1", std::string(uow_id));
+  return Find(connection, "WHERE uow_id = ?1 ORDER BY status = 'committed' DESC, seq DESC LIMIT 1",
+              std::string(uow_id));
 }
 
 absl::StatusOr<StoredReceipt> ReadReceipt(Connection& connection, std::int64_t seq) {

@@ -30,6 +30,7 @@ struct Receipt {
   std::string uow_id = {};
   std::int64_t seq = 0;
   UnitStatus status = UnitStatus::kCommitted;
+  std::string committed = {};  // When; empty unless it is.
   storage::Digest prev{};
   storage::Digest hash{};
   // The exact bytes whose SHA-256 is `hash`.
@@ -45,6 +46,8 @@ struct Receipt {
   absl::Duration commit_time = {};
   // True: this id had been committed before; its receipt is returned and nothing was done.
   bool was_duplicate = false;
+  // Committed, but these participants' own commit failed (uow/participant.h). Not stored.
+  std::vector<std::string> store_errors = {};
 };
 
 // What is stored of a unit, as `receipt show` prints it.
@@ -54,7 +57,7 @@ struct StoredReceipt {
   std::vector<WriteRecord> writes = {};
 };
 
-// By unit id (the newest row of that id) or by sequence number.
+// By unit id (the committed row of that id, else the newest) or by sequence number.
 absl::StatusOr<StoredReceipt> ReadReceipt(storage::Connection& connection, std::string_view uow_id);
 absl::StatusOr<StoredReceipt> ReadReceipt(storage::Connection& connection, std::int64_t seq);
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/error.h"
+#include "uow/failure.h"
 
 namespace vouch::uow {
 
@@ -30,7 +31,7 @@ absl::Status RetryOptions::Validate() const {
 }
 
 bool IsRetryable(const absl::Status& status) {
-  if (absl::IsAborted(status)) return true;
+  if (absl::IsAborted(status)) return !VersionConflictOf(status).has_value();
   return absl::IsUnavailable(status) && storage::NativeCode(status).has_value();
 }
 

@@ -4,7 +4,8 @@
 //
 // Only errors that another attempt can cure are retried: another process held the lock
 // (kUnavailable from the database), or the transaction was ended and has to be replayed (kAborted,
-// also when the caller's own function says so). An unknown outcome is never retried.
+// also when the caller's own function says so, but not for a version that is not the one it
+// expected: it would expect the same again). An unknown outcome is never retried.
 //
 // Thread safety: pure functions.
 

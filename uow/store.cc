@@ -65,7 +65,7 @@ absl::StatusOr<StoreMap> StoreMap::Build(storage::Connection& connection,
             schema.status().code(),
             absl::StrCat("store ", store.name, ": ", std::string(schema.status().message())));
       }
-      if (const auto reason = WhyNotReceipted(*schema)) {
+      if (const auto reason = WhyNotCaptured(*schema)) {
         return absl::InvalidArgumentError(
             absl::StrCat("store ", store.name, ": table ", name, " ", *reason));
       }
@@ -85,7 +85,7 @@ absl::StatusOr<StoreMap> StoreMap::Build(storage::Connection& connection,
     if (!stores.empty() || listed.kind != TableKind::kOrdinary) continue;
     if (map.ignored_.contains(listed.name)) continue;
     VOUCH_ASSIGN_OR_RETURN(TableSchema schema, ReadTableSchema(connection, listed.name));
-    if (!WhyNotReceipted(schema).has_value()) add(std::string(kDefaultStore), std::move(schema));
+    if (!WhyNotCaptured(schema).has_value()) add(std::string(kDefaultStore), std::move(schema));
   }
   if (stores.empty()) map.names_.emplace_back(kDefaultStore);
   return map;

@@ -59,6 +59,7 @@ absl::StatusOr<std::string> ReadColumns(Connection& connection, TableSchema& sch
     ColumnInfo column;
     column.name = info->Get<std::string>(0);
     column.real_affinity = HasRealAffinity(info->Get<std::string_view>(1));
+    column.text_affinity = HasTextAffinity(info->Get<std::string_view>(1));
     column.not_null = info->Get<bool>(2);
     column.key_position = info->Get<int>(3);
     column.captured = info->Get<int>(4) == kOrdinary;
@@ -99,6 +100,27 @@ std::string SelectCaptured(const TableSchema& schema) {
   }
   absl::StrAppend(&sql, " FROM main.", QuoteIdentifier(schema.name));
   return sql;
+}
+
+// Seen on SQLite 3.40: for the old row of a WITHOUT ROWID table its change hook takes the place at
+// which a column is stored for the number of a column, and makes a real of an integer where the
+// column of that number is REAL. Which integer it was, or whether it was a real, cannot be told any
+// more. Returns a column that is stored at such a place, and the REAL one.
+std::optional<std::pair<int, int>> MistakenForReal(const TableSchema& schema) {
+  if (!schema.without_rowid) return std::nullopt;
+  std::vector<int> stored = schema.key;  // In the order in which the table stores its columns.
+  for (int i = 0; i < static_cast<int>(schema.columns.size()); ++i) {
+    const ColumnInfo& column = schema.columns[static_cast<std::size_t>(i)];
+    if (column.key_position == 0 && !column.is_virtual) stored.push_back(i);
+  }
+  for (std::size_t place = 0; place < stored.size(); ++place) {
+    const ColumnInfo& column = schema.columns[static_cast<std::size_t>(stored[place])];
+    if (!column.captured || column.real_affinity || column.text_affinity) continue;
+    if (schema.columns[place].real_affinity) {
+      return std::pair(stored[place], static_cast<int>(place));
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -144,6 +166,15 @@ std::optional<std::string> WhyNotReceipted(const TableSchema& schema) {
   return std::nullopt;
 }
 
+std::optional<std::string> WhyNotCaptured(const TableSchema& schema) {
+  if (auto reason = WhyNotReceipted(schema); reason.has_value()) return reason;
+  const auto columns = MistakenForReal(schema);
+  if (!columns.has_value()) return std::nullopt;
+  return absl::StrCat("is WITHOUT ROWID and stores ", ColumnName(schema, columns->first),
+                      " where REAL ", ColumnName(schema, columns->second),
+                      " is declared: declare the key's columns first, in the key's order");
+}
+
 bool HasRealAffinity(std::string_view declared_type) {
   const std::string type = Lowered(declared_type);
   const auto contains = [&](std::string_view part) { return type.find(part) != std::string::npos; };
@@ -151,6 +182,12 @@ bool HasRealAffinity(std::string_view declared_type) {
     if (contains(earlier)) return false;
   }
   return contains("real") || contains("floa") || contains("doub");
+}
+
+bool HasTextAffinity(std::string_view declared_type) {
+  const std::string type = Lowered(declared_type);
+  const auto contains = [&](std::string_view part) { return type.find(part) != std::string::npos; };
+  return !contains("int") && (contains("char") || contains("clob") || contains("text"));
 }
 
 bool IsOwnTable(std::string_view table) {

@@ -29,6 +29,7 @@ enum class TableKind { kOrdinary, kVirtual, kShadow, kView };
 struct ColumnInfo {
   std::string name;            // As the schema spells it.
   bool real_affinity = false;  // Integers stored in it are read back as reals.
+  bool text_affinity = false;  // Numbers stored in it become texts.
   bool captured = true;        // False: generated or hidden, hence not part of a row's checksum.
   bool is_virtual = false;     // Generated and computed when read: it has no place in a stored row.
   bool not_null = false;
@@ -58,9 +59,15 @@ absl::StatusOr<TableSchema> ReadTableSchema(storage::Connection& connection,
 // when it qualifies.
 std::optional<std::string> WhyNotReceipted(const TableSchema& schema);
 
+// The same, and also why its changes cannot be told truly while they happen; its rows can be audited.
+std::optional<std::string> WhyNotCaptured(const TableSchema& schema);
+
 // Whether a column of this declared type has REAL affinity by SQLite's rules, which look for parts
 // of words in an order: "FLOATING POINT" contains INT and is an integer type.
 bool HasRealAffinity(std::string_view declared_type);
+
+// Likewise TEXT affinity.
+bool HasTextAffinity(std::string_view declared_type);
 
 // Whether `table` belongs to vouch itself: the ledger, migration histories, settings and metrics.
 // Such tables are changed by vouch alone and are in no store.

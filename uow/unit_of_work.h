@@ -20,6 +20,8 @@
 #define VOUCH_UOW_UNIT_OF_WORK_H_
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,8 +31,11 @@
 #include "storage/connection.h"
 #include "storage/statement.h"
 #include "storage/transaction.h"
+#include "uow/format.h"
 
 namespace vouch::uow {
+
+class Attempt;
 
 class UnitOfWork {
  public:
@@ -58,6 +63,44 @@ class UnitOfWork {
     return storage::Savepoint::Begin(connection_);
   }
 
+  // Has `hook` called once the unit is committed, or once it is known not to be: after the outcome is
+  // durable, on the thread that called Run, Commit or Rollback, before that returns; in the order of
+  // registration, each at most once. The unit is over by then: a hook may begin others, cannot fail
+  // this one, and what it throws goes to the log. It may not close the engine, which waits for it.
+  //
+  // Only the attempt that counted has hooks: those of one that was run again are dropped uncalled, and
+  // so are all when COMMIT's outcome is unknown. A hook stays when a savepoint is rolled back.
+  void OnCommit(std::function<void()> hook);
+  void OnRollback(std::function<void()> hook);
+
+  // Declares that the unit writes this record of a participant (uow/participant.h), so that it gets
+  // into the receipt: its checksum is over `payload`, which is not kept. Of several declarations of
+  // one record the last wins; a record that is as it was has no write. What it was before is known
+  // from the ledger: kAlreadyExists: a kCreate of what is there; kNotFound: a kUpdate or kDelete of
+  // what is not (kUpsert is for who does not know). kInvalidArgument: no such participant, an id that
+  // reads as a row's ("table/1"), a delete with a payload. kFailedPrecondition: within a savepoint.
+  absl::Status Track(std::string_view store, std::string_view record_id, Operation operation,
+                     std::string_view payload = {});
+
+  // OK if the first column of the query's first row is `expected`, as when somebody read it before
+  // this unit:
+  //
+  //   VOUCH_RETURN_IF_ERROR(unit.ExpectVersion(read_version,
+  //                                            "SELECT version FROM documents WHERE id = ?1", id));
+  //   return unit.Execute("UPDATE documents SET text = ?1, version = version + 1 WHERE id = ?2",
+  //                       text, id);
+  //
+  // kAborted: it is another, or there is no row; the message names both. The engine does not run
+  // such a unit again, which would expect the same: read again, decide, and call Run anew.
+  // VersionConflictOf() (uow/failure.h) tells it from other kAborted. The unit is recorded as failed
+  // with constraint_violation.
+  template <typename... Args>
+  absl::Status ExpectVersion(std::int64_t expected, std::string_view sql, const Args&... args) {
+    const auto found = connection_.QueryValue<std::optional<std::int64_t>>(sql, args...);
+    if (found.ok()) return CheckVersion(expected, *found);
+    return absl::IsNotFound(found.status()) ? CheckVersion(expected, std::nullopt) : found.status();
+  }
+
   // The unit's connection, for code that is written against one.
   storage::Connection& connection() { return connection_; }
 
@@ -68,9 +111,12 @@ class UnitOfWork {
 
  private:
   friend class Attempt;
-  UnitOfWork(storage::Connection& connection, const std::string& id, int retries)
-      : connection_(connection), id_(id), retries_(retries) {}
+  static absl::Status CheckVersion(std::int64_t expected, std::optional<std::int64_t> found);
 
+  UnitOfWork(Attempt& attempt, storage::Connection& connection, const std::string& id, int retries)
+      : attempt_(attempt), connection_(connection), id_(id), retries_(retries) {}
+
+  Attempt& attempt_;
   storage::Connection& connection_;
   const std::string& id_;
   const int retries_;

@@ -23,6 +23,12 @@
 #include "bench/uow/contestants.h"
 #include "bench/uow/rivals/bare.h"
 #include "bench/uow/rivals/naive.h"
+#ifdef VOUCH_BENCH_POCO
+#include "bench/uow/rivals/poco.h"
+#endif
+#ifdef VOUCH_BENCH_SOCI
+#include "bench/uow/rivals/soci.h"
+#endif
 
 namespace vouch::bench {
 namespace {
@@ -113,9 +119,17 @@ void Register(const std::string& name, bool full) {
     Register<UnitsUngrouped>(name + "/vouch_ungrouped", full);
     Register<UnitsInContext>(name + "/vouch_context", full);
     Register<UnitsInRandomContext>(name + "/vouch_random_context", full);
+    Register<UnitsWithoutReceipts>(name + "/vouch_no_receipts", full);
+    Register<UnitsWithoutReceiptsAnyThread>(name + "/vouch_no_receipts_any_thread", full);
     Register<BareBusyTimeout>(name + "/bare_busy_timeout", full);
     Register<BareMutex>(name + "/bare_mutex", full);
     Register<NaiveRecord>(name + "/naive_record", full);
+#ifdef VOUCH_BENCH_SOCI
+    Register<SociTransaction>(name + "/soci", full);
+#endif
+#ifdef VOUCH_BENCH_POCO
+    Register<PocoTransaction>(name + "/poco", full);
+#endif
   }
   RemarkOn("vouch", "a unit with its receipt; no context");
   RemarkOn("vouch_any_thread", "the same; a unit that waits may be run by another's thread");
@@ -123,12 +137,17 @@ void Register(const std::string& name, bool full) {
   RemarkOn("vouch_context",
            "with context: 4 bands, 50 spaces, 5,000 actors by Zipf's law, random correlation ids");
   RemarkOn("vouch_random_context", "the worst: every context column random");
+  RemarkOn("vouch_no_receipts", "no record either: the pool and the group commit alone");
+  RemarkOn("vouch_no_receipts_any_thread", "the same; another's thread may run it");
+  RemarkOn("soci", "no record: soci::transaction, a session for each thread");
+  RemarkOn("poco", "no record: Poco::Data::Transaction, a session for each thread");
   RemarkOn("bare_busy_timeout",
            "no record: SQLite's C interface, a connection for each thread, BEGIN IMMEDIATE");
   RemarkOn("bare_mutex", "the same behind one mutex");
-  RemarkOn("naive_record",
-           "the same context recorded as usual: random text ids, plain indexes, INSERT then UPDATE, "
-           "a SHA-256 of the row; a connection for each thread, busy_timeout");
+  RemarkOn(
+      "naive_record",
+      "the same context recorded as usual: random text ids, plain indexes, INSERT then UPDATE, "
+      "a SHA-256 of the row; a connection for each thread, busy_timeout");
   return true;
 }();
 

@@ -56,12 +56,15 @@ class Contexts {
 
 class Units {
  public:
-  Units(const std::string& path, bool full, int threads, uow::GroupOptions group = {})
+  Units(const std::string& path, bool full, int threads, uow::GroupOptions group = {},
+        bool receipts = true)
       : engine_(*Require(uow::Engine::Open(
             {.path = path,
+             .receipts = receipts,
              .migrations = {*Require(storage::MigrationSet::FromSql(
-                 "bench",
-                 {{.version = 1, .name = "t", .up = "CREATE TABLE t(id INTEGER PRIMARY KEY, x)"}}))},
+                 "bench", {{.version = 1,
+                            .name = "t",
+                            .up = "CREATE TABLE t(id INTEGER PRIMARY KEY, x)"}}))},
              .synchronous = full ? storage::Synchronous::kFull : storage::Synchronous::kNormal,
              .group = group}))) {
     for (int i = 0; i < threads; ++i) contexts_.emplace_back(static_cast<std::uint64_t>(i) + 1);
@@ -91,6 +94,16 @@ struct UnitsAnyThread : Units {
 struct UnitsUngrouped : Units {
   UnitsUngrouped(const std::string& path, bool full, int threads)
       : Units(path, full, threads, {.enabled = false}) {}
+};
+
+struct UnitsWithoutReceipts : Units {
+  UnitsWithoutReceipts(const std::string& path, bool full, int threads)
+      : Units(path, full, threads, {}, /*receipts=*/false) {}
+};
+
+struct UnitsWithoutReceiptsAnyThread : UnitsWithoutReceipts {
+  using UnitsWithoutReceipts::UnitsWithoutReceipts;
+  void Commit(int /*thread*/) { Run({.any_thread = true}); }
 };
 
 struct UnitsInContext : Units {

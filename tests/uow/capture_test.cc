@@ -21,6 +21,7 @@
 #include "storage/migrations/migration.h"
 #include "tests/support/random.h"
 #include "tests/support/status_matchers.h"
+#include "tests/uow/snapshot.h"
 #include "uow/audit.h"
 #include "uow/engine.h"
 #include "uow/format.h"
@@ -28,8 +29,6 @@
 
 namespace vouch::uow {
 namespace {
-
-using storage::Digest;
 
 constexpr char kSchema[] = R"(
   CREATE TABLE plain(id INTEGER PRIMARY KEY, a, b REAL, c TEXT UNIQUE ON CONFLICT FAIL);
@@ -51,43 +50,6 @@ constexpr char kSchema[] = R"(
 
 constexpr const char* kTables[] = {"plain",  "rowless", "exact", "generated", "generated_rowless",
                                    "nocase", "parent",  "child", "copied"};
-
-// Every row of every table, by record id.
-using Snapshot = std::map<std::string, Digest>;
-
-absl::StatusOr<Snapshot> TakeSnapshot(storage::Connection& connection) {
-  Snapshot snapshot;
-  for (const char* name : kTables) {
-    VOUCH_ASSIGN_OR_RETURN(const TableSchema schema, ReadTableSchema(connection, name));
-    const RowEncoder encoder(schema);
-    VOUCH_ASSIGN_OR_RETURN(const auto rows, connection.Prepare(SelectRowsSql(schema)));
-    while (true) {
-      VOUCH_ASSIGN_OR_RETURN(const bool more, rows->Step());
-      if (!more) break;
-      std::vector<storage::ValueView> values(schema.columns.size());
-      for (std::size_t i = 0; i < schema.captured.size(); ++i) {
-        values[static_cast<std::size_t>(schema.captured[i])] = rows->column(static_cast<int>(i));
-      }
-      std::string id;
-      std::string row;
-      encoder.AppendRecordId(id, values);
-      (void)encoder.AppendRow(row, values);
-      snapshot[id] = storage::Sha256::Of(row);
-    }
-  }
-  return snapshot;
-}
-
-using Change = std::pair<std::optional<Digest>, std::optional<Digest>>;
-
-std::map<std::string, Change> Difference(const Snapshot& before, const Snapshot& after) {
-  std::map<std::string, Change> changes;
-  for (const auto& [id, digest] : before) changes[id].first = digest;
-  for (const auto& [id, digest] : after) changes[id].second = digest;
-  std::erase_if(changes,
-                [](const auto& entry) { return entry.second.first == entry.second.second; });
-  return changes;
-}
 
 class Statements {
  public:
@@ -191,7 +153,7 @@ TEST(CaptureTest, WritesAreTheDifferenceOfTheTables) {
     std::vector<std::string> script;
     const auto receipt = engine->Run({}, [&](UnitOfWork& unit) -> absl::Status {
       auto& connection = unit.connection();
-      VOUCH_ASSIGN_OR_RETURN(before, TakeSnapshot(connection));
+      VOUCH_ASSIGN_OR_RETURN(before, TakeSnapshot(connection, kTables));
       std::vector<storage::Savepoint> savepoints;
       const auto end_savepoint = [&]() -> absl::Status {
         const bool release = random.OneIn(2);
@@ -216,17 +178,14 @@ TEST(CaptureTest, WritesAreTheDifferenceOfTheTables) {
         if (!unit.Execute(script.back()).ok()) ++failures;
       }
       while (!savepoints.empty()) VOUCH_RETURN_IF_ERROR(end_savepoint());
-      VOUCH_ASSIGN_OR_RETURN(after, TakeSnapshot(connection));
+      VOUCH_ASSIGN_OR_RETURN(after, TakeSnapshot(connection, kTables));
       return absl::OkStatus();
     });
     ASSERT_OK(receipt);
 
     ASSERT_OK_AND_ASSIGN(auto reader, engine->Read());
     ASSERT_OK_AND_ASSIGN(const StoredReceipt stored, ReadReceipt(*reader, receipt->seq));
-    std::map<std::string, Change> captured;
-    for (const WriteRecord& write : stored.writes) {
-      captured[write.record_id] = {write.prior, write.checksum};
-    }
+    const auto captured = ChangesIn(stored);
     writes += static_cast<int>(captured.size());
     ASSERT_EQ(captured.size(), stored.writes.size()) << "a record is written once";
     ASSERT_TRUE(captured == Difference(before, after)) << "unit " << i << ":\n"

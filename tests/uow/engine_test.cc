@@ -236,6 +236,22 @@ TEST_F(EngineTest, AFailedIdMayRunAgain) {
   ExpectAudited();
 }
 
+TEST_F(EngineTest, AnIdThatIsCommittedIsReadAsSuch) {
+  auto engine = Open();
+  const std::string id = "01KAJ000000000000000000001";
+  ASSERT_OK(
+      engine->Run({.uow_id = id}, [](UnitOfWork& unit) { return AddAccount(unit, 1, "a", 1); }));
+  // Stopped before it was known to be committed, and so recorded as a failure.
+  EXPECT_FALSE(engine
+                   ->Run({.uow_id = id, .timeout = absl::ZeroDuration()},
+                         [](UnitOfWork&) { return absl::OkStatus(); })
+                   .ok());
+  ASSERT_OK(engine->Run({}, [](UnitOfWork&) { return absl::OkStatus(); }));
+  ASSERT_OK_AND_ASSIGN(auto reader, engine->Read());
+  ASSERT_OK_AND_ASSIGN(const StoredReceipt stored, ReadReceipt(*reader, id));
+  EXPECT_EQ(stored.receipt.status, UnitStatus::kCommitted);
+}
+
 TEST_F(EngineTest, AnIdThatIsNoUlidIsRefusedBeforeAnythingRuns) {
   auto engine = Open();
   for (const std::string id : {"x", "81KAJ000000000000000000001", "01kaj000000000000000000001"}) {

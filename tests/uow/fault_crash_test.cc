@@ -2,11 +2,14 @@
 //   whatever moment the power goes: a unit whose receipt was returned is there whole, with that
 //   receipt; of a unit that was said to have failed nothing is there; the ledger verifies; and the
 //   unit's id can be run again, which does its work exactly once.
+//   Units that share a transaction share its fate: of those whose outcome one engine could not find
+//   out, all are there or none is; and that engine takes no more.
 // Method: an engine's life (open, units of all outcomes, close) is lived once for each call it
 //   makes, with that call failing; after each step that failed, the files are taken as a crash at
 //   that moment would leave them. And a life without failures is recorded, and disks are built as a
 //   loss of power at each moment may have left them. Each is audited and compared with what was
-//   answered.
+//   answered. All of it again with units that stand in line behind each other, so that they share
+//   transactions, in the same order every time.
 // Failure: "unit 3 was committed and is lost", a finding of the audit.
 //
 // Seen to fail when: a row's image that there is no memory for is taken for null, as it once was;
@@ -18,16 +21,20 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "pool/mutex.h"
 #include "storage/error.h"
 #include "tests/support/fault_malloc.h"
 #include "tests/support/fault_vfs.h"
@@ -52,12 +59,17 @@ using test::Loss;
 
 constexpr auto kLongestLife = std::chrono::seconds(5);
 constexpr int kUnits = 6;
-constexpr int kProof = 9;  // The unit that is run when all is well again.
+constexpr int kProof = 9;      // The unit that is run when all is well again.
+constexpr int kGivenUp = 100;  // And from here on, those that always fail.
 
 // What was answered about a unit.
 struct Answer {
   enum Fate { kCommitted, kNotCommitted, kUnknown } fate;
   storage::Digest receipt_hash = {};  // When committed.
+  // When unknown: the engine that said so, from 1. -1: and it was run again since.
+  int in_doubt = 0;
+  int on_its_way = 0;  // Runs of it without an answer.
+  int times_done = 0;  // Receipts that were not of a duplicate.
 };
 using Answers = std::map<int, Answer>;  // Of the units that were run, by their numbers.
 
@@ -107,7 +119,12 @@ absl::StatusOr<std::string> FindContradiction(storage::Connection& connection,
             "SELECT (SELECT count(*) FROM orders) = coalesce((SELECT orders FROM total), 0)"
             " AND (SELECT count(*) FROM items) = 2 * (SELECT count(*) FROM orders)"));
     if (!adds_up) return "orders, items and their total do not fit";
+    VOUCH_ASSIGN_OR_RETURN(const bool has_failed,
+                           connection.QueryValue<bool>(
+                               "SELECT EXISTS (SELECT 1 FROM orders WHERE id >= ?1)", kGivenUp));
+    if (has_failed) return "a unit that was given up left a row";
   }
+  std::map<int, std::set<bool>> doubtful;  // Whether a unit is there, by the engine in doubt.
   for (const auto& [unit, answer] : answers) {
     bool present = false;
     if (has_tables) {
@@ -123,7 +140,13 @@ absl::StatusOr<std::string> FindContradiction(storage::Connection& connection,
     }
     if (answer.fate == Answer::kCommitted) {
       if (!present) return absl::StrCat("unit ", unit, " was committed and is lost");
-      VOUCH_ASSIGN_OR_RETURN(const StoredReceipt stored, ReadReceipt(connection, IdOf(unit)));
+      // By its number: a later run of the id that failed is recorded as well.
+      VOUCH_ASSIGN_OR_RETURN(
+          const auto seq,
+          connection.QueryValue<std::int64_t>(
+              "SELECT seq FROM unit_of_work WHERE uow_id = ?1 AND status = 'committed'",
+              IdOf(unit)));
+      VOUCH_ASSIGN_OR_RETURN(const StoredReceipt stored, ReadReceipt(connection, seq));
       if (stored.stored_hash != storage::HexOf(answer.receipt_hash)) {
         return absl::StrCat("unit ", unit, " has another receipt than the one returned");
       }
@@ -131,6 +154,10 @@ absl::StatusOr<std::string> FindContradiction(storage::Connection& connection,
     if (answer.fate == Answer::kNotCommitted && present) {
       return absl::StrCat("unit ", unit, " was not committed and is there");
     }
+    if (answer.in_doubt > 0) doubtful[answer.in_doubt].insert(present);
+  }
+  for (const auto& [engine, present] : doubtful) {
+    if (present.size() > 1) return "of one transaction a part is there";
   }
   return "";
 }
@@ -139,9 +166,12 @@ absl::StatusOr<std::string> FindContradiction(storage::Connection& connection,
 class Life {
  public:
   using Observer = std::function<void(const std::string& step, const absl::Status& status)>;
+  // One unit after the other, or several in line.
+  enum class Kind { kSingle, kBatches };
 
-  Life(std::string path, Observer observer)
-      : path_(std::move(path)), observer_(std::move(observer)) {}
+  // The observer is called by one thread at a time, as soon as there is an answer.
+  Life(std::string path, Kind kind, Observer observer)
+      : path_(std::move(path)), kind_(kind), observer_(std::move(observer)) {}
 
   void OpenAndClose() {
     Open();
@@ -149,17 +179,7 @@ class Life {
     EXPECT_OK(last_);
   }
 
-  void Live() {
-    Open();
-    for (int unit = 1; unit <= kUnits; ++unit) {
-      if (unit == 3) GiveUp();
-      if (unit == kUnits) {
-        Close();
-        Open();
-      }
-      unit == 4 ? RunInteractive(unit) : Run(unit);
-    }
-  }
+  void Live() { kind_ == Kind::kSingle ? LiveSingly() : LiveInBatches(); }
 
   // What nothing stands in the way of any more.
   absl::Status Prove() {
@@ -188,6 +208,7 @@ class Life {
     return last_;
   }
 
+  // REQUIRES: no unit is running.
   void Close() {
     if (engine_ == nullptr) return;
     Note("close", engine_->Close(absl::Seconds(5)));
@@ -198,6 +219,31 @@ class Life {
   const Answers& answers() const { return answers_; }
 
  private:
+  static constexpr int kEndsTransaction = kGivenUp + 2;
+
+  void LiveSingly() {
+    Open();
+    for (int unit = 1; unit <= kUnits; ++unit) {
+      if (unit == 3) GiveUp();
+      if (unit == kUnits) {
+        Close();
+        Open();
+      }
+      unit == 4 ? RunInteractive(unit) : Run(unit);
+    }
+  }
+
+  // The failure in the first batch makes it run again, and the next use savepoints, until the
+  // engine is opened again. An error that ends the transaction makes a batch run again in any case.
+  void LiveInBatches() {
+    Open();
+    RunBatch({1, 2, kGivenUp, 3});
+    RunBatch({4, kGivenUp + 1, 1, 5});
+    Close();
+    Open();
+    RunBatch({kUnits, kUnits, kEndsTransaction});
+  }
+
   void Note(const std::string& step, const absl::Status& status) {
     last_ = status;
     if (observer_) observer_(step, status);
@@ -205,45 +251,124 @@ class Life {
 
   void Open() {
     if (engine_ != nullptr) return;
-    auto engine = Engine::Open({.path = path_,
-                                .migrations = {Schema()},
-                                .max_readers = 1,
-                                .busy_timeout = absl::Milliseconds(5),
-                                .governor = {.checkpoint_pages = 20},
-                                .unit_timeout = absl::Seconds(2),
-                                .retry = {.max_retries = 1, .first_delay = absl::ZeroDuration()}});
+    auto engine = Engine::Open(
+        {.path = path_,
+         .migrations = {Schema()},
+         .max_readers = 1,
+         .busy_timeout = absl::Milliseconds(5),
+         .governor = {.checkpoint_pages = 20},
+         .group = {.max_time = absl::InfiniteDuration(), .patience = absl::InfiniteDuration()},
+         .unit_timeout = absl::Seconds(2),
+         .retry = {.max_retries = 1, .first_delay = absl::ZeroDuration()}});
     Note("open", engine.status());
-    if (engine.ok()) engine_ = *std::move(engine);
+    if (!engine.ok()) return;
+    engine_ = *std::move(engine);
+    ++engines_;
   }
 
   void Answered(int unit, const absl::StatusOr<Receipt>& receipt) {
+    const pool::MutexLock lock(&mutex_);
+    Answer& answer = answers_[unit];
+    --answer.on_its_way;
     if (receipt.ok()) {
-      answers_[unit] = {Answer::kCommitted, receipt->hash};
+      if (answer.fate == Answer::kCommitted) {
+        EXPECT_EQ(receipt->hash, answer.receipt_hash);
+      }
+      // Of two at once, the one that did nothing may be told first.
+      answer.times_done += receipt->was_duplicate ? 0 : 1;
+      EXPECT_LE(answer.times_done, 1) << "unit " << unit << " was done twice";
+      answer.fate = Answer::kCommitted;
+      answer.receipt_hash = receipt->hash;
+      answer.in_doubt = 0;
       was_duplicate_ = receipt->was_duplicate;
     } else if (absl::IsUnknown(receipt.status())) {
-      answers_[unit] = {Answer::kUnknown};
       doubted_ = true;
-    } else {
-      answers_[unit] = {Answer::kNotCommitted};
+      if (answer.fate != Answer::kCommitted) answer.in_doubt = engines_;
+    } else if (answer.fate == Answer::kUnknown && answer.in_doubt == 0 && answer.on_its_way == 0) {
+      answer.fate = Answer::kNotCommitted;
     }
     Note(absl::StrCat("unit ", unit), receipt.status());
   }
 
+  // A unit without an answer may be there or not, from when it is on its way.
+  void Begun(int unit) {
+    const pool::MutexLock lock(&mutex_);
+    Answer& answer = answers_.try_emplace(unit, Answer{Answer::kUnknown}).first->second;
+    ++answer.on_its_way;
+    if (answer.fate == Answer::kNotCommitted) answer.fate = Answer::kUnknown;
+    if (answer.in_doubt > 0) answer.in_doubt = -1;
+  }
+
   void Run(int unit) {
     if (engine_ == nullptr) return;
-    answers_.try_emplace(unit, Answer{Answer::kUnknown});
+    Begun(unit);
     Answered(unit, engine_->Run({.uow_id = IdOf(unit), .actor_id = "u"},
                                 [&](UnitOfWork& work) { return Work(work, unit); }));
   }
 
   void RunInteractive(int unit) {
     if (engine_ == nullptr) return;
-    answers_.try_emplace(unit, Answer{Answer::kUnknown});
+    Begun(unit);
     Answered(unit, [&]() -> absl::StatusOr<Receipt> {
       VOUCH_ASSIGN_OR_RETURN(InteractiveUnit work, engine_->Begin({.uow_id = IdOf(unit)}));
       VOUCH_RETURN_IF_ERROR(Work(*work, unit));
       return work.Commit();
     }());
+  }
+
+  // A unit that always fails, after it has changed something.
+  absl::Status RunGivenUp(int unit) {
+    return engine_
+        ->Run({},
+              [&](UnitOfWork& work) -> absl::Status {
+                VOUCH_RETURN_IF_ERROR(Work(work, unit));
+                if (unit == kEndsTransaction) {
+                  return work.Execute("INSERT OR ROLLBACK INTO orders(id, note) VALUES (?1, 'n')",
+                                      unit);
+                }
+                return absl::CancelledError("thought better of it");
+              })
+        .status();
+  }
+
+  // Units on a thread each, in this order, behind one that changes nothing. If that cannot begin,
+  // none of them does. Once one has been told that its outcome is unknown, nobody is let in.
+  void RunBatch(const std::vector<int>& units) {
+    if (engine_ == nullptr) return;
+    std::vector<std::jthread> threads;
+    std::atomic<std::int64_t> told = 0;
+    const auto first = engine_->Run({.any_thread = true}, [&](UnitOfWork&) {
+      if (!threads.empty()) return absl::OkStatus();  // Run again.
+      for (const int unit : units) {
+        threads.emplace_back([&, unit] {
+          if (unit >= kGivenUp) {
+            const absl::Status status = RunGivenUp(unit);
+            EXPECT_FALSE(status.ok());
+            const pool::MutexLock lock(&mutex_);
+            doubted_ = doubted_ || absl::IsUnknown(status);
+          } else {
+            Begun(unit);
+            Answered(unit, engine_->Run({.uow_id = IdOf(unit), .any_thread = unit % 2 == 0},
+                                        [&](UnitOfWork& work) { return Work(work, unit); }));
+          }
+          ++told;
+        });
+        while (engine_->stats().waiting + told < static_cast<std::int64_t>(threads.size())) {
+          std::this_thread::yield();
+        }
+      }
+      return absl::OkStatus();
+    });
+    threads.clear();
+    doubted_ = doubted_ || absl::IsUnknown(first.status());
+    if (doubted_) {
+      const auto next = engine_->Run({}, [](UnitOfWork&) -> absl::Status {
+        ADD_FAILURE() << "a unit was let in after one whose outcome is unknown";
+        return absl::OkStatus();
+      });
+      EXPECT_TRUE(absl::IsFailedPrecondition(next.status())) << next.status();
+    }
+    Note("batch", first.status());
   }
 
   // A unit whose function fails at the end, and one that violates a constraint: both are recorded.
@@ -262,8 +387,12 @@ class Life {
   }
 
   const std::string path_;
+  const Kind kind_;
   const Observer observer_;
   std::unique_ptr<Engine> engine_;
+  int engines_ = 0;  // Opened so far.
+
+  pool::Mutex mutex_;  // What follows, while there is more than one thread.
   Answers answers_;
   absl::Status last_;
   bool was_duplicate_ = false;
@@ -272,9 +401,11 @@ class Life {
 
 class UnitFaultCrashTest : public ::testing::Test {
  protected:
+  explicit UnitFaultCrashTest(Life::Kind kind = Life::Kind::kSingle) : kind_(kind) {}
+
   // A database whose schema is made, so that a life is about units.
   Disk::Files Template() {
-    Life(path_, {}).OpenAndClose();
+    Life(path_, Life::Kind::kSingle, {}).OpenAndClose();
     return test::ReadFolder(folder_.path());
   }
 
@@ -295,7 +426,7 @@ class UnitFaultCrashTest : public ::testing::Test {
     std::optional<Life> life;
     const auto begun = std::chrono::steady_clock::now();
     bool was_open = false;
-    life.emplace(path_, [&](const std::string& step, const absl::Status& status) {
+    life.emplace(path_, kind_, [&](const std::string& step, const absl::Status& status) {
       if (status.ok()) {
         if (!std::exchange(was_open, true)) opened();
         return;
@@ -402,6 +533,41 @@ class UnitFaultCrashTest : public ::testing::Test {
     Report(sticky ? "out of memory from then on" : "out of memory once", points);
   }
 
+  void LosePower(int disks) {
+    FaultVfs vfs;
+    const Disk::Files files = Template();
+    test::WriteFolder(folder_.path(), files);
+    vfs.StartRecording();
+    std::vector<Moment> moments = {{"", 0, {}}};
+    std::optional<Life> life;
+    life.emplace(path_, kind_, [&](const std::string& step, const absl::Status& status) {
+      EXPECT_OK(status) << step;
+      moments.push_back({step, vfs.event_count(), life->answers()});
+    });
+    life->Live();
+    life->Close();
+    const std::vector<IoEvent> events = vfs.events();
+    const int each =
+        std::max<int>(4, test::SweepImages(disks) / static_cast<int>(events.size() + 1));
+    Disk disk(files);
+    auto moment = moments.begin();
+    for (std::size_t i = 0; i <= events.size(); ++i) {
+      SCOPED_TRACE(absl::StrCat("after event ", i, " of ", events.size()));
+      if (i > 0) disk.Apply(events[i - 1]);
+      while (std::next(moment) != moments.end() && std::next(moment)->events <= i) ++moment;
+      // A unit on its way is not among the answers, and may be there or not.
+      for (int n = 0; n < each; ++n) {
+        const Loss loss = n == 0   ? Loss::kNone
+                          : n == 1 ? Loss::kAll
+                                   : (n % 2 == 0 ? Loss::kTorn : Loss::kGarbage);
+        ++images_;
+        ASSERT_EQ(ContradictionIn(disk.AfterPowerLoss(loss, random_), moment->answers), "");
+      }
+    }
+    std::cout << events.size() << " events, " << images_ << " disks" << std::endl;
+  }
+
+  const Life::Kind kind_;
   test::Random random_;
   test::TemporaryDirectory folder_{test::FastParent()};
   test::TemporaryDirectory crashed_{test::FastParent()};
@@ -434,38 +600,33 @@ TEST_F(UnitFaultCrashTest, WhileTheSchemaIsMade) {
   SweepAllocations({}, memory, vfs, /*sticky=*/false, /*step=*/100);
 }
 
-TEST_F(UnitFaultCrashTest, EveryLossOfPower) {
+TEST_F(UnitFaultCrashTest, EveryLossOfPower) { LosePower(2'500); }
+
+// ---- The same for units that share transactions ---------------------------------------------
+
+class BatchFaultCrashTest : public UnitFaultCrashTest {
+ protected:
+  BatchFaultCrashTest() : UnitFaultCrashTest(Life::Kind::kBatches) {}
+};
+
+TEST_F(BatchFaultCrashTest, EveryCallToTheFileSystem) {
   FaultVfs vfs;
   const Disk::Files files = Template();
-  test::WriteFolder(folder_.path(), files);
-  vfs.StartRecording();
-  std::vector<Moment> moments = {{"", 0, {}}};
-  std::optional<Life> life;
-  life.emplace(path_, [&](const std::string& step, const absl::Status& status) {
-    EXPECT_OK(status) << step;
-    moments.push_back({step, vfs.event_count(), life->answers()});
-  });
-  life->Live();
-  life->Close();
-  const std::vector<IoEvent> events = vfs.events();
-  const int each = std::max<int>(4, test::SweepImages(2'500) / static_cast<int>(events.size() + 1));
-  Disk disk(files);
-  auto moment = moments.begin();
-  for (std::size_t i = 0; i <= events.size(); ++i) {
-    SCOPED_TRACE(absl::StrCat("after event ", i, " of ", events.size()));
-    if (i > 0) disk.Apply(events[i - 1]);
-    while (std::next(moment) != moments.end() && std::next(moment)->events <= i) ++moment;
-    // A unit on its way is not among the answers, and may be there or not.
-    for (int n = 0; n < each; ++n) {
-      const Loss loss = n == 0   ? Loss::kNone
-                        : n == 1 ? Loss::kAll
-                                 : (n % 2 == 0 ? Loss::kTorn : Loss::kGarbage);
-      ++images_;
-      ASSERT_EQ(ContradictionIn(disk.AfterPowerLoss(loss, random_), moment->answers), "");
-    }
-  }
-  std::cout << events.size() << " events, " << images_ << " disks" << std::endl;
+  SweepCalls(files, vfs, IoFault::kError, /*sticky=*/false, /*step=*/2);
+  SweepCalls(files, vfs, IoFault::kError, /*sticky=*/true, /*step=*/7);
+  SweepCalls(files, vfs, IoFault::kFull, /*sticky=*/false, /*step=*/3);
+  SweepCalls(files, vfs, IoFault::kFull, /*sticky=*/true, /*step=*/7);
 }
+
+TEST_F(BatchFaultCrashTest, EveryAllocation) {
+  FaultMalloc memory;
+  FaultVfs vfs;
+  const Disk::Files files = Template();
+  SweepAllocations(files, memory, vfs, /*sticky=*/false, /*step=*/20);
+  SweepAllocations(files, memory, vfs, /*sticky=*/true, /*step=*/60);
+}
+
+TEST_F(BatchFaultCrashTest, EveryLossOfPower) { LosePower(600); }
 
 }  // namespace
 }  // namespace vouch::uow

@@ -359,6 +359,39 @@ TEST_F(GroupCommitTest, TheSameIdTwiceInOneBatchRunsOnce) {
   EXPECT_EQ(results[0]->hash, results[1]->hash);
 }
 
+// Rolled back is what its function wished; whatever else stops a unit is a failure, at whatever
+// moment it does.
+TEST_F(GroupCommitTest, OnlyTheFunctionsOwnErrorIsARollback) {
+  Open();
+  std::stop_source stopped;
+  stopped.request_stop();
+  std::optional<storage::Savepoint> savepoint;
+  const std::vector<Work> works = {{.options = {.stop = stopped.get_token()},
+                                    .function = [](UnitOfWork& unit) { return Insert(unit, 1); }},
+                                   {.function = [&](UnitOfWork& unit) -> absl::Status {
+                                     VOUCH_ASSIGN_OR_RETURN(auto begun, unit.BeginSavepoint());
+                                     savepoint.emplace(std::move(begun));
+                                     return Insert(unit, 2);
+                                   }}};
+  EXPECT_THAT(engine_->Run(works[0].options, works[0].function), StatusIs(StatusCode::kCancelled));
+  EXPECT_THAT(engine_->Run({}, works[1].function), StatusIs(StatusCode::kFailedPrecondition));
+  savepoint.reset();
+  EXPECT_THAT(RunTogether({works[1]})[0], StatusIs(StatusCode::kFailedPrecondition));
+  savepoint.reset();
+  std::stop_source later;
+  EXPECT_THAT(engine_->Run({.stop = later.get_token()},
+                           [&](UnitOfWork& unit) {
+                             later.request_stop();
+                             return Insert(unit, 3);
+                           }),
+              StatusIs(StatusCode::kCancelled));
+  EXPECT_EQ(engine_->stats().failed, 4);
+  EXPECT_EQ(engine_->stats().rolled_back, 0);
+  EXPECT_THAT(engine_->Run({}, [](UnitOfWork&) { return absl::CancelledError("no, after all"); }),
+              StatusIs(StatusCode::kCancelled));
+  EXPECT_EQ(engine_->stats().rolled_back, 1);
+}
+
 // ---- Time -----------------------------------------------------------------------------------
 
 // The first time it would go on for ever, and the others' COMMIT waits for it.

@@ -162,6 +162,23 @@ TEST_F(TableTest, SaysWhyATableDoesNotQualify) {
               Optional(HasSubstr("SQLite")));
 }
 
+// SQLite's change hook would give 1.0 for the old value of an INTEGER column n.
+TEST_F(TableTest, RefusesWhatTheHookMistakesForReal) {
+  const auto why = [&](const std::string& columns) {
+    static int number = 0;
+    const std::string table = "r" + std::to_string(++number);
+    return WhyNotCaptured(Create("CREATE TABLE " + table + columns, table));
+  };
+  EXPECT_THAT(why("(r REAL, n INT, PRIMARY KEY(n, r)) WITHOUT ROWID"),
+              Optional(HasSubstr("key's columns first")));
+  EXPECT_THAT(why("(n INT, r REAL, k TEXT PRIMARY KEY) WITHOUT ROWID"), Optional(HasSubstr("n")));
+  EXPECT_THAT(why("(r REAL, n, k TEXT PRIMARY KEY) WITHOUT ROWID"), testing::Eq(std::nullopt));
+  EXPECT_THAT(why("(a, r REAL, n PRIMARY KEY) WITHOUT ROWID"), Optional(HasSubstr("a")));
+  EXPECT_THAT(why("(r REAL, n INT, PRIMARY KEY(n, r))"), Optional(HasSubstr("NOT NULL")));
+  EXPECT_THAT(why("(n INT, r REAL, PRIMARY KEY(n, r)) WITHOUT ROWID"), testing::Eq(std::nullopt));
+  EXPECT_THAT(why("(r REAL, k TEXT PRIMARY KEY) WITHOUT ROWID"), testing::Eq(std::nullopt));
+}
+
 TEST_F(TableTest, FindsMainTablesOnlyWhateverTheCase) {
   Create("CREATE TABLE Accounts(Id INTEGER PRIMARY KEY)", "accounts");
   EXPECT_EQ(Create("CREATE TEMP TABLE accounts(other)", "ACCOUNTS").name, "Accounts");

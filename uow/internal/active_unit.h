@@ -10,7 +10,7 @@
 #define VOUCH_UOW_INTERNAL_ACTIVE_UNIT_H_
 
 #include <optional>
-#include <stop_token>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,7 +19,9 @@
 #include "storage/transaction.h"
 #include "uow/engine.h"
 #include "uow/internal/attempt.h"
+#include "uow/internal/hooks.h"
 #include "uow/internal/in_flight.h"
+#include "uow/internal/participation.h"
 #include "uow/ledger.h"
 #include "uow/unit_of_work.h"
 
@@ -37,7 +39,7 @@ class ActiveUnit {
   ActiveUnit& operator=(const ActiveUnit&) = delete;
 
   // Waits for the writer and begins the transaction. kAlreadyExists: the id is committed.
-  absl::Status Start(const std::stop_token& stop);
+  absl::Status Start(const RunOptions& options);
 
   // REQUIRES: Start() returned OK.
   UnitOfWork& unit() { return attempt_->unit(); }
@@ -49,7 +51,8 @@ class ActiveUnit {
  private:
   storage::SqliteConnection& connection() { return **lease_; }
   absl::StatusOr<Receipt> TryCommit();
-  absl::Status Settle(const absl::Status& lost);
+  void RollBackParticipants();
+  void Conclude(const absl::Status& status, std::string_view committed);
   void End(UnitStatus status, const absl::Status& why);
 
   Engine& engine_;
@@ -62,6 +65,10 @@ class ActiveUnit {
   // In the order in which they are made; they are undone in the opposite one.
   std::optional<storage::WriteLease> lease_;
   std::optional<storage::Transaction> transaction_;
+  Hooks hooks_;
+  Participation participation_;
+  UnitTimings timings_;
+  TransactionSummary* summary_ = nullptr;  // Of the caller, or null.
   std::optional<Attempt> attempt_;
 };
 

@@ -6,21 +6,44 @@
 
 namespace vouch::uow {
 
-Attempt::Attempt(Recorder& recorder, storage::SqliteConnection& connection, UnitRecord& record)
+Attempt::Attempt(Recorder& recorder, storage::SqliteConnection& connection, UnitRecord& record,
+                 Hooks& hooks)
     : recorder_(recorder),
       connection_(connection),
       record_(record),
+      hooks_(hooks),
       changes_before_(connection.total_changes()),
       savepoints_before_(connection.open_savepoints()),
       capture_(recorder.stores()),
-      unit_(connection, record.uow_id, record.retries) {
-  connection_.SetChangeSink(&capture_);
+      unit_(*this, connection, record.uow_id, record.retries) {
+  hooks_.Discard();
+  if (recorder_.has_ledger()) connection_.SetChangeSink(&capture_);
 }
 
 // Nothing of the unit outlives it on the connection that others use next.
 Attempt::~Attempt() {
   connection_.SetChangeSink(nullptr);
   connection_.CutOffLent();
+}
+
+absl::Status Attempt::Track(std::string_view store, std::string_view record_id, Operation operation,
+                            std::string_view payload) {
+  if (!connection_.in_transaction()) {
+    return absl::AbortedError(
+        "track: Cannot track write outside an active UnitOfWork context: the transaction was ended"
+        " by an earlier error");
+  }
+  if (connection_.open_savepoints() != savepoints_before_) {
+    return absl::FailedPreconditionError(
+        "track: within a savepoint, whose end could not take the record back; track outside");
+  }
+  if (!recorder_.MayTrack(store)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("track: ", std::string(store),
+                     recorder_.has_ledger() ? " is no participant of this engine"
+                                            : " cannot be tracked: the engine keeps no receipts"));
+  }
+  return declared_.Add(connection_, capture_.touched(), store, record_id, operation, payload);
 }
 
 absl::StatusOr<Receipt> Attempt::Finish(absl::Duration execution_time) {
@@ -35,7 +58,7 @@ absl::StatusOr<Receipt> Attempt::Finish(absl::Duration execution_time) {
         absl::StrCat("commit: ", connection_.open_savepoints() - savepoints_before_,
                      " savepoints were kept beyond the function's end; release them within it"));
   }
-  VOUCH_ASSIGN_OR_RETURN(record_.writes, capture_.Finish(connection_));
+  VOUCH_ASSIGN_OR_RETURN(record_.writes, capture_.Finish(connection_, declared_.Take()));
   if (connection_.HasDeferredViolations()) {
     constexpr int kForeignKeyViolated = 787;  // SQLITE_CONSTRAINT_FOREIGNKEY
     return storage::WithNativeCode(

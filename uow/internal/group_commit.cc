@@ -24,10 +24,21 @@ constexpr auto kLookAround = std::chrono::seconds(10);
 // A unit that was run again this often for its neighbours' sake runs alone.
 constexpr int kMostReplays = 3;
 
+template <typename Call>
+absl::Duration Timed(const Call& call) {
+  const auto before = steady_clock::now();
+  call();
+  return absl::FromChrono(steady_clock::now() - before);
+}
+
 }  // namespace
 
 GroupCommit::TimePoint GroupCommit::Unit::DeadlineAt(TimePoint now) const {
   return has_run ? DeadlineAfter(now, timeout) : deadline;
+}
+
+bool GroupCommit::Unit::IsStop(const absl::Status& status) const {
+  return !has_run && absl::IsCancelled(status) && stop.stop_requested();
 }
 
 GroupCommit::GroupCommit(const EngineOptions& options, storage::Database& database,
@@ -39,6 +50,7 @@ GroupCommit::GroupCommit(const EngineOptions& options, storage::Database& databa
       on_doubt_(std::move(on_doubt)) {}
 
 void GroupCommit::Run(Unit& unit) {
+  unit.entered = steady_clock::now();
   Line::Event event = line_.Enter(unit, unit.deadline, unit.stop);
   if (event == Line::Event::kDeadline || event == Line::Event::kCancelled) {
     const std::string state = absl::StrCat(" while it waited for the writer (waiting ",
@@ -83,7 +95,7 @@ bool GroupCommit::UseTurn(Unit& own) {
         break;
       case Verdict::kFail:
         assert(unit == &own && units_.empty());
-        RollBack();
+        unit->timings.rollback = Timed([&] { RollBack(); });
         EndBatch(own);
         line_.HandOn(own);
         return true;
@@ -145,7 +157,9 @@ Verdict GroupCommit::RunOnce(Unit& unit) {
   SetRunning(&unit, now);
   Outcome outcome{.has_neighbours = !units_.empty()};
   unit.exception = nullptr;
-  unit.record.status = UnitStatus::kCommitted;
+  unit.hooks.Discard();
+  unit.timings = {.lock_wait = absl::FromChrono(now - unit.entered)};
+  unit.record.status = UnitStatus::kFailed;  // Unless it turns out otherwise.
   unit.record.failed_store.clear();
   unit.result = Execute(unit, now, outcome);
   SetRunning(nullptr, now);
@@ -163,12 +177,11 @@ Verdict GroupCommit::RunOnce(Unit& unit) {
     outcome.own_limit = !unit.has_run && end >= unit.deadline;
     outcome.outstayed = outcome.has_neighbours && !outcome.own_limit &&
                         end >= DeadlineAfter(now, options_.group.patience);
-  } else if (status.code() == absl::StatusCode::kCancelled) {
-    outcome.own_limit = !unit.has_run && unit.stop.stop_requested();
+  } else {
+    outcome.own_limit = unit.exception == nullptr && unit.IsStop(status);
   }
-  const bool callers_wish = unit.exception != nullptr || IsCallersDecision(status);
-  unit.record.status = callers_wish ? UnitStatus::kRolledBack : UnitStatus::kFailed;
-  unit.record.failed_store = recorder_.StoreOf(status);
+  const std::string& participant = unit.participation.failed_store();
+  unit.record.failed_store = participant.empty() ? recorder_.StoreOf(status) : participant;
   return Judge(outcome);
 }
 
@@ -186,7 +199,10 @@ absl::StatusOr<Receipt> GroupCommit::Execute(Unit& unit, TimePoint now, Outcome&
 
   if (!unit.has_new_id) {
     VOUCH_ASSIGN_OR_RETURN(auto duplicate, recorder_.FindCommitted(connection, unit.record.uow_id));
-    if (duplicate.has_value()) return *std::move(duplicate);
+    if (duplicate.has_value()) {
+      unit.record.status = UnitStatus::kCommitted;
+      return *std::move(duplicate);
+    }
   }
   std::optional<Savepoint> savepoint;
   if (outcome.has_neighbours && savepoints_.use()) {
@@ -204,27 +220,38 @@ absl::StatusOr<Receipt> GroupCommit::Execute(Unit& unit, TimePoint now, Outcome&
 }
 
 absl::StatusOr<Receipt> GroupCommit::CallFunction(Unit& unit, Outcome& outcome) {
-  Attempt attempt(recorder_, **lease_, unit.record);
+  Attempt attempt(recorder_, **lease_, unit.record, unit.hooks);
   absl::StatusOr<Receipt> receipt;
   absl::Status status;
   try {
-    status = unit.function(attempt.unit());
+    status = unit.participation.Begin(attempt.unit());
+    if (status.ok()) status = unit.function(attempt.unit());
+    if (status.ok()) status = unit.participation.Validate(attempt.unit());
   } catch (...) {
     unit.exception = std::current_exception();
     status = absl::CancelledError("the function threw an exception");
   }
-  if (!status.ok()) {
-    receipt = status;
-  } else {
+  if (status.ok()) {
+    unit.record.status = UnitStatus::kCommitted;
     receipt = attempt.Finish(absl::FromChrono(options_.steady_clock->Now() - unit.begun));
+    if (!receipt.ok()) unit.record.status = UnitStatus::kFailed;
+  } else {
+    // Only the function itself can wish to be rolled back; what else stops a unit is a failure.
+    const bool its_own = unit.participation.failed_store().empty();
+    if (unit.exception != nullptr ||
+        (its_own && IsCallersDecision(status) && !unit.IsStop(status))) {
+      unit.record.status = UnitStatus::kRolledBack;
+    }
+    receipt = status;
   }
+  if (!receipt.ok()) RollBackParticipants(unit);
   outcome.changed_rows = attempt.changed_rows();
   return receipt;
 }
 
 // ---- The transaction ------------------------------------------------------------------------
 
-absl::Status GroupCommit::BeginBatch(const Unit& unit, TimePoint now) {
+absl::Status GroupCommit::BeginBatch(Unit& unit, TimePoint now) {
   VOUCH_RETURN_IF_ERROR(gate_());
   const TimePoint deadline = unit.DeadlineAt(now);
   if (!lease_.has_value()) {
@@ -236,14 +263,18 @@ absl::Status GroupCommit::BeginBatch(const Unit& unit, TimePoint now) {
     lease_.emplace(std::move(lease));
   }
   SqliteConnection& connection = **lease_;
+  // After a replay the connection is kept, and with it the limits of who had it before.
   connection.SetDeadline(deadline == TimePoint::max() ? std::nullopt : std::optional(deadline));
+  connection.SetStop(unit.has_run ? std::stop_token() : unit.stop);
   VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
                          Transaction::Begin(connection, TransactionMode::kWrite));
   transaction_.emplace(std::move(transaction));
   batch_begun_ = now;
   batch_bytes_ = 0;
   batch_undid_ = false;
-  return recorder_.Begin(connection);
+  VOUCH_RETURN_IF_ERROR(recorder_.Begin(connection));
+  unit.timings.begin = absl::FromChrono(steady_clock::now() - now);
+  return absl::OkStatus();
 }
 
 bool GroupCommit::CommitBatch() {
@@ -252,12 +283,14 @@ bool GroupCommit::CommitBatch() {
   connection.SetStop({});
   std::int64_t first = 0;
   std::int64_t last = 0;
+  bool any_ended_well = false;
   for (const Unit* unit : units_) {
     if (!unit->result.ok() || unit->result->was_duplicate) continue;
+    any_ended_well = true;
     if (first == 0) first = unit->result->seq;
     last = unit->result->seq;
   }
-  if (last == 0) {  // Nobody has changed anything.
+  if (!any_ended_well) {  // Nobody has changed anything.
     RollBack();
     return true;
   }
@@ -275,6 +308,7 @@ bool GroupCommit::CommitBatch() {
       unit.result = status;
       unit.record.status = UnitStatus::kFailed;
       unit.record.failed_store = recorder_.StoreOf(status);
+      RollBackParticipants(unit);
       return true;
     }
     // One of them is why; alone it shows.
@@ -287,7 +321,9 @@ bool GroupCommit::CommitBatch() {
   recorder_.NoteCommitTime(first, last, time);
   savepoints_.Committed(batch_undid_);
   for (Unit* const unit : units_) {
-    if (unit->result.ok() && !unit->result->was_duplicate) unit->result->commit_time = time;
+    if (!unit->result.ok() || unit->result->was_duplicate) continue;
+    unit->result->commit_time = time;
+    CommitParticipants(*unit);
   }
   const MutexLock lock(&mutex_);
   ++counts_.batches;
@@ -309,15 +345,28 @@ void GroupCommit::Settle(const absl::Status& lost) {
     unit->record.failed_store = recorder_.StoreOf(answer);
     unit->exception = nullptr;
     unit->result = answer;
+    if (answer.code() != absl::StatusCode::kUnknown) RollBackParticipants(*unit);
   }
 }
 
 void GroupCommit::RollBack() {
   if (!transaction_.has_value()) return;
   (*lease_)->SetDeadline(std::nullopt);
+  (*lease_)->SetStop({});
   (void)transaction_->Rollback();
   transaction_.reset();
   recorder_.Ended(false);
+}
+
+void GroupCommit::CommitParticipants(Unit& unit) {
+  if (unit.participation.empty()) return;
+  unit.result->store_errors = unit.participation.Commit(*unit.result);
+  LogStoreErrors(options_, unit.record.uow_id, unit.result->store_errors);
+}
+
+void GroupCommit::RollBackParticipants(Unit& unit) {
+  if (unit.participation.empty()) return;
+  LogStoreErrors(options_, unit.record.uow_id, unit.participation.Rollback(unit.record.uow_id));
 }
 
 void GroupCommit::Replay(Unit* culprit) {
@@ -360,11 +409,8 @@ std::string GroupCommit::Running() const {
 }
 
 GroupStats GroupCommit::stats() const {
-  const auto waiting = static_cast<std::int64_t>(line_.waiting());
   const MutexLock lock(&mutex_);
-  GroupStats stats = counts_;
-  stats.waiting = waiting;
-  return stats;
+  return counts_;
 }
 
 }  // namespace vouch::uow

@@ -40,16 +40,18 @@
 #include "storage/transaction.h"
 #include "uow/internal/attempt.h"
 #include "uow/internal/batch_policy.h"
+#include "uow/internal/hooks.h"
 #include "uow/internal/line.h"
+#include "uow/internal/participation.h"
 #include "uow/internal/recorder.h"
 #include "uow/options.h"
 #include "uow/receipt.h"
+#include "uow/summary.h"
 #include "uow/unit_of_work.h"
 
 namespace vouch::uow {
 
 struct GroupStats {
-  std::int64_t waiting = 0;  // Units in line now.
   std::int64_t batches = 0;  // Transactions committed with units in them.
   std::int64_t largest = 0;  // The most units in one.
   std::int64_t replays = 0;  // Batches that were rolled back and run again, for a failure in them.
@@ -74,18 +76,24 @@ class GroupCommit {
     TimePoint deadline = TimePoint::max();
     absl::Duration timeout = absl::InfiniteDuration();
     std::stop_token stop = {};
-    bool alone = false;
+    bool alone = false;  // Also when anybody takes part.
     bool any_thread = false;
     bool has_new_id = false;  // Made for it, so that nobody has committed it before.
 
     // What came of it. While it is parked they belong to who has the turn.
     absl::StatusOr<Receipt> result = absl::UnknownError("");
     std::exception_ptr exception;  // Of the function.
-    bool has_run = false;          // To its end: from then on its deadline does not cancel it.
+    Hooks hooks;                   // Of its last attempt, as are the next two.
+    Participation participation;
+    UnitTimings timings;
+    bool has_run = false;  // To its end: from then on its deadline does not cancel it.
     int replays = 0;
+    TimePoint entered{};  // The line; of the system's clock.
 
     // When its statements are stopped. Run again for others' sake, it gets its time again.
     TimePoint DeadlineAt(TimePoint now) const;
+    // Whether `status` comes of its stop token.
+    bool IsStop(const absl::Status& status) const;
   };
 
   // Why no more units are let in, OK if they are.
@@ -101,6 +109,8 @@ class GroupCommit {
   void Run(Unit& unit);
 
   GroupStats stats() const;
+  // How many units wait for their turn.
+  std::size_t waiting() const { return line_.waiting(); }
   // The unit that has the turn, for messages: its id, call site and for how long; empty: none.
   std::string Running() const;
 
@@ -112,13 +122,16 @@ class GroupCommit {
   Verdict RunOnce(Unit& unit);
   absl::StatusOr<Receipt> Execute(Unit& unit, TimePoint now, Outcome& outcome);
   absl::StatusOr<Receipt> CallFunction(Unit& unit, Outcome& outcome);
-  absl::Status BeginBatch(const Unit& unit, TimePoint now);
+  absl::Status BeginBatch(Unit& unit, TimePoint now);
   // The next to run in this transaction, parked; null: it is to be committed.
   Unit* NextInBatch(const Unit& last);
   // False: it was rolled back instead, and its units are in line again.
   bool CommitBatch();
   void Settle(const absl::Status& lost);
   void RollBack();
+  // Has the unit's participants told that it is stored, or that it is not.
+  void CommitParticipants(Unit& unit);
+  void RollBackParticipants(Unit& unit);
   // Rolls back, and puts the batch's units back in line, with `culprit` behind them unless null.
   void Replay(Unit* culprit);
   // Tells everybody in the batch but `own`, and gives the writer back.

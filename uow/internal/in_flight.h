@@ -1,7 +1,7 @@
 // InFlight: a unit that an engine has accepted and that has not ended. Made on the stack of Run(), it
 // is also how a unit within a unit is found out before it waits for itself.
 //
-// Thread safety: constant once made. One bound to its thread is destroyed by that thread, last made
+// Thread safety: constant once made, but for Unbind(). One bound to its thread is destroyed by that thread, last made
 //   first.
 
 #ifndef VOUCH_UOW_INTERNAL_IN_FLIGHT_H_
@@ -27,13 +27,11 @@ class InFlight {
       : engine_(&engine),
         uow_id_(std::move(uow_id)),
         site_(site),
-        bound_(thread == Thread::kThis),
-        outer_(running_here) {
+        outer_(running_here),
+        bound_(thread == Thread::kThis) {
     if (bound_) running_here = this;
   }
-  ~InFlight() {
-    if (bound_) running_here = outer_;
-  }
+  ~InFlight() { Unbind(); }
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
 
@@ -42,6 +40,13 @@ class InFlight {
     const InFlight* other = outer_;
     while (other != nullptr && other->engine_ != engine_) other = other->outer_;
     return other;
+  }
+
+  // The unit has ended, though not all that comes after it: others may begin on this thread.
+  // REQUIRES: those made later on this thread are gone.
+  void Unbind() {
+    if (bound_) running_here = outer_;
+    bound_ = false;
   }
 
   const std::string& uow_id() const { return uow_id_; }
@@ -56,9 +61,9 @@ class InFlight {
   const Engine* const engine_;
   const std::string uow_id_;
   const pool::CallSite site_;
-  const bool bound_;
   const InFlight* const outer_;
 
+  bool bound_;                               // Of its thread.
   std::list<InFlight*>::iterator position_;  // Of the engine.
 };
 

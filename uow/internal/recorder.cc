@@ -1,5 +1,6 @@
 #include "uow/internal/recorder.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -8,6 +9,9 @@
 #include "storage/status_macros.h"
 #include "storage/transaction.h"
 #include "uow/failure.h"
+#include "uow/internal/declared_writes.h"
+#include "uow/internal/null_recorder.h"
+#include "uow/participant.h"
 
 namespace vouch::uow {
 namespace {
@@ -32,12 +36,20 @@ absl::StatusOr<std::int64_t> SchemaVersion(SqliteConnection& connection) {
 
 }  // namespace
 
+std::unique_ptr<Recorder> Recorder::Make(const EngineOptions& options) {
+  if (options.receipts) return std::make_unique<Recorder>(options);
+  return std::make_unique<NullRecorder>(options);
+}
+
 std::string Recorder::Now() const { return storage::FormatUtcMillis(options_.wall_clock->Now()); }
 
 // ---- Opening --------------------------------------------------------------------------------
 
 absl::Status Recorder::Open(SqliteConnection& connection, std::string_view new_id) {
   VOUCH_RETURN_IF_ERROR(ledger_.Open(connection, new_id, Now()));
+  for (const auto& participant : options_.participants) {
+    VOUCH_RETURN_IF_ERROR(DeclaredWrites::Prepare(connection, participant->name()));
+  }
   VOUCH_RETURN_IF_ERROR(ReloadSchema(connection));
   return RefuseUnreceiptedRows(connection);
 }
@@ -120,7 +132,10 @@ absl::StatusOr<std::optional<Receipt>> Recorder::FindCommitted(SqliteConnection&
 }
 
 absl::StatusOr<Receipt> Recorder::Append(SqliteConnection& connection, const UnitRecord& record) {
-  return ledger_.Append(connection, record, Now());
+  std::string now = Now();
+  VOUCH_ASSIGN_OR_RETURN(Receipt receipt, ledger_.Append(connection, record, now));
+  receipt.committed = std::move(now);
+  return receipt;
 }
 
 void Recorder::NoteCommitTime(std::int64_t first, std::int64_t last, absl::Duration time) {
@@ -170,7 +185,17 @@ absl::Status Recorder::Settle(SqliteConnection& connection, std::span<const Unit
   if (status.ok()) {
     return absl::AbortedError(absl::StrCat("commit: not committed: ", std::string(lost.message())));
   }
+  return OutcomeUnknown(lost);
+}
+
+absl::Status Recorder::OutcomeUnknown(const absl::Status& lost) {
   return storage::Annotate(lost, "commit: outcome unknown, open the engine again to go on: ");
+}
+
+bool Recorder::MayTrack(std::string_view store) const {
+  return has_ledger() &&
+         std::any_of(options_.participants.begin(), options_.participants.end(),
+                     [&](const auto& participant) { return participant->name() == store; });
 }
 
 std::string Recorder::StoreOf(const absl::Status& status) const {

@@ -16,6 +16,7 @@
 #define VOUCH_UOW_INTERNAL_RECORDER_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,43 +38,58 @@ namespace vouch::uow {
 
 class Recorder {
  public:
+  // The one that the options ask for.
+  static std::unique_ptr<Recorder> Make(const EngineOptions& options);
+
   explicit Recorder(const EngineOptions& options) : options_(options) {}
+  virtual ~Recorder() = default;
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
+  // False: no receipts are kept (uow/internal/null_recorder.h).
+  virtual bool has_ledger() const { return true; }
+  // Before anything is done to the file: whether its schema lets this recorder work.
+  virtual absl::Status MayUse(storage::Connection& /*connection*/) const {
+    return absl::OkStatus();
+  }
+
   // Reads the ledger, which gets `new_id` when it is a new one, and the schema, and checks the
   // stores. REQUIRES: a write transaction.
-  absl::Status Open(storage::SqliteConnection& connection, std::string_view new_id);
+  virtual absl::Status Open(storage::SqliteConnection& connection, std::string_view new_id);
 
   // At the beginning of a write transaction: looks whether others have written, and writes what
   // earlier units left to be written.
-  absl::Status Begin(storage::SqliteConnection& connection);
+  virtual absl::Status Begin(storage::SqliteConnection& connection);
   // At its end, whether it was committed. Without Begin() nothing happens.
-  void Ended(bool committed);
+  virtual void Ended(bool committed);
 
   // The receipt of the unit that was committed under this id, if one was.
-  absl::StatusOr<std::optional<Receipt>> FindCommitted(storage::SqliteConnection& connection,
-                                                       std::string_view uow_id);
+  virtual absl::StatusOr<std::optional<Receipt>> FindCommitted(
+      storage::SqliteConnection& connection, std::string_view uow_id);
   // Appends the receipt of a unit that ends well now.
-  absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection, const UnitRecord& record);
+  virtual absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection,
+                                         const UnitRecord& record);
 
   // Units `first` to `last` were committed by one COMMIT that took `time`; the next transaction
   // writes it down.
-  void NoteCommitTime(std::int64_t first, std::int64_t last, absl::Duration time);
+  virtual void NoteCommitTime(std::int64_t first, std::int64_t last, absl::Duration time);
 
   // What is to be recorded of a unit that failed or was rolled back; the next transaction does it.
   // More than the queue holds are counted as lost.
-  void Add(UnitRecord record);
+  virtual void Add(UnitRecord record);
 
   // Of a COMMIT that failed while it was written. It is invisible now, and can be there after a
   // crash: its frames are in the log. Looking would not tell; writing does, for it overwrites them.
   // So the failures of its units are committed first, and only then are they said not to be. Returns
   // what to tell them: kAborted: they are not committed. kUnknown: that could not be written either.
-  absl::Status Settle(storage::SqliteConnection& connection, std::span<const UnitRecord> units,
-                      const absl::Status& lost);
+  virtual absl::Status Settle(storage::SqliteConnection& connection,
+                              std::span<const UnitRecord> units, const absl::Status& lost);
 
   // A record with what the ledger says of its failure, now.
   void DescribeFailure(UnitRecord& record, const absl::Status& status) const;
+
+  // Whether it is an explicit store, whose records units may declare.
+  bool MayTrack(std::string_view store) const;
 
   const Ledger& ledger() const { return ledger_; }
   const StoreMap& stores() const { return stores_; }
@@ -83,10 +99,14 @@ class Recorder {
   std::int64_t unrecorded() const;
   std::int64_t lost_records() const;
 
+ protected:
+  const EngineOptions& options() const { return options_; }
+  std::string Now() const;
+  static absl::Status OutcomeUnknown(const absl::Status& lost);
+
  private:
   absl::Status ReloadSchema(storage::SqliteConnection& connection);
   absl::Status RefuseUnreceiptedRows(storage::SqliteConnection& connection);
-  std::string Now() const;
 
   const EngineOptions& options_;
 
