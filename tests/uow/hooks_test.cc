@@ -31,6 +31,8 @@ class HooksTest : public ::testing::Test {
                                  .name = "t",
                                  .up = "CREATE TABLE t(id INTEGER PRIMARY KEY, x UNIQUE)",
                                  .down = "DROP TABLE t"}})},
+                      // However slow the machine, who waits gets into the batch.
+                      .group = {.max_time = absl::Seconds(60), .patience = absl::Seconds(60)},
                       .retry = {.first_delay = absl::Milliseconds(1)},
                       .log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); }});
     EXPECT_OK(engine);

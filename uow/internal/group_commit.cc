@@ -82,6 +82,7 @@ bool GroupCommit::UseTurn(Unit& own) {
   bool own_is_told = false;
   for (Unit* unit = &own;;) {
     const Verdict verdict = RunOnce(*unit);
+    const bool alone = unit->alone;  // It may be gone once it is told.
     switch (verdict) {
       case Verdict::kUndo:
         batch_undid_ = true;
@@ -116,7 +117,7 @@ bool GroupCommit::UseTurn(Unit& own) {
         line_.HandOn(own);
         return own_is_told;
     }
-    Unit* const next = NextInBatch(*unit);
+    Unit* const next = NextInBatch(alone);
     if (next == nullptr) {
       const bool committed = CommitBatch();
       if (committed) EndBatch(own);
@@ -137,8 +138,8 @@ bool GroupCommit::UseTurn(Unit& own) {
   }
 }
 
-GroupCommit::Unit* GroupCommit::NextInBatch(const Unit& last) {
-  if (last.alone || !options_.group.enabled) return nullptr;
+GroupCommit::Unit* GroupCommit::NextInBatch(bool last_is_alone) {
+  if (last_is_alone || !options_.group.enabled) return nullptr;
   if (IsFull(options_.group, {.units = static_cast<int>(units_.size()),
                               .bytes = batch_bytes_,
                               .age = absl::FromChrono(steady_clock::now() - batch_begun_)})) {

@@ -124,7 +124,7 @@ class GroupCommit {
   absl::StatusOr<Receipt> CallFunction(Unit& unit, Outcome& outcome);
   absl::Status BeginBatch(Unit& unit, TimePoint now);
   // The next to run in this transaction, parked; null: it is to be committed.
-  Unit* NextInBatch(const Unit& last);
+  Unit* NextInBatch(bool last_is_alone);
   // False: it was rolled back instead, and its units are in line again.
   bool CommitBatch();
   void Settle(const absl::Status& lost);
