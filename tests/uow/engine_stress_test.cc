@@ -427,7 +427,9 @@ class OrderStressTest : public ::testing::Test {
     } else {
       EXPECT_EQ(receipt.status().code(), unit.code);
     }
-    if (receipt.ok()) seqs_[static_cast<std::size_t>(place % kLate)][place / kLate] = receipt->seq;
+    if (receipt.ok())
+      seqs_[static_cast<std::size_t>(place % kLate)][static_cast<std::size_t>(place / kLate)] =
+          receipt->seq;
   }
 
   std::unique_ptr<Engine> engine_;
