@@ -51,7 +51,8 @@ class Capture final : public storage::ChangeSink {
   void OnChange(const storage::RowChange& change) override;
   void OnUndone() override { must_reread_ = true; }
 
-  // The unit's writes, with those `declared`, in their order. kPermissionDenied: it changed a table that is in no store.
+  // The unit's writes, with those `declared`, in their order. kPermissionDenied: it changed a table
+  // that is in no store.
   // kResourceExhausted: memory ran out while a row was read; what it was is lost.
   // REQUIRES: `connection` is where the changes were made, in the same transaction.
   absl::StatusOr<std::vector<WriteRecord>> Finish(storage::SqliteConnection& connection,

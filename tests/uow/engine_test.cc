@@ -12,7 +12,7 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_directory.h"
-#include "uow/audit.h"
+#include "tests/uow/audited.h"
 
 namespace vouch::uow {
 namespace {
@@ -58,15 +58,7 @@ class EngineTest : public ::testing::Test {
                         balance);
   }
 
-  void ExpectAudited() {
-    auto connection =
-        storage::SqliteConnection::Open({.path = path_, .access = storage::Access::kReadOnly});
-    ASSERT_OK(connection);
-    auto report = Audit(**connection, {});
-    ASSERT_OK(report);
-    EXPECT_TRUE(report->verified);
-    for (const auto& finding : report->findings) ADD_FAILURE() << finding.message;
-  }
+  void ExpectAudited() { uow::ExpectAudited(path_); }
 
   test::TemporaryDirectory directory_;
   std::string path_ = directory_.File("app.db");

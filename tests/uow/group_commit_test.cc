@@ -15,7 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_directory.h"
-#include "uow/audit.h"
+#include "tests/uow/audited.h"
 #include "uow/engine.h"
 
 namespace vouch::uow {
@@ -97,13 +97,7 @@ class GroupCommitTest : public ::testing::Test {
 
   void TearDown() override {
     ASSERT_OK(engine_->Close(absl::InfiniteDuration()));
-    auto connection =
-        storage::SqliteConnection::Open({.path = path_, .access = storage::Access::kReadOnly});
-    ASSERT_OK(connection);
-    auto report = Audit(**connection, {});
-    ASSERT_OK(report);
-    EXPECT_TRUE(report->verified);
-    for (const auto& finding : report->findings) ADD_FAILURE() << finding.message;
+    ExpectAudited(path_);
   }
 
   test::TemporaryDirectory directory_;

@@ -13,7 +13,7 @@
 #include "storage/sqlite/connection.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_directory.h"
-#include "uow/audit.h"
+#include "tests/uow/audited.h"
 #include "uow/engine.h"
 
 namespace vouch::uow {
@@ -94,15 +94,7 @@ class ParticipantTest : public ::testing::Test {
     return *std::move(stored);
   }
 
-  void ExpectAudited() {
-    auto connection =
-        storage::SqliteConnection::Open({.path = path_, .access = storage::Access::kReadOnly});
-    ASSERT_OK(connection);
-    auto report = Audit(**connection, {});
-    ASSERT_OK(report);
-    EXPECT_TRUE(report->verified);
-    for (const auto& finding : report->findings) ADD_FAILURE() << finding.message;
-  }
+  void ExpectAudited() { uow::ExpectAudited(path_); }
 
   test::TemporaryDirectory directory_;
   std::string path_ = directory_.File("app.db");
