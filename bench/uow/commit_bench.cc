@@ -1,18 +1,19 @@
 // Units of one inserted row, committed as fast as the threads can, against the same row without any
-// record of it, and against the record that is usually kept. Each has a new file. What is timed
-// includes the checkpoints it caused, and the ledger is 20,000 units long when it begins.
+// record of it, and against the record that is usually kept. Each file has 100,000 such commits in
+// it when the time begins, and what is timed includes the checkpoints it caused.
 // Time: a commit's share of the wall time.
 // p50, p99, p999, max: of one commit, its wait included. slowest_share: commits of the thread that
-// had fewest, over the mean. cpu_ns: processor time a commit. log_pages: pages a commit wrote to
-// the log (SQLite's counter), where the contestant has it. file_bytes: how much the file grew by a
-// commit.
+// had fewest, over the mean. cpu_ns: processor time a commit. log_pages, written_bytes, syncs: what
+// a commit asked of the disk, checkpoints included. file_bytes: how much the file grew by a commit.
 
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "bench/support/remarks.h"
 #include "bench/support/scratch.h"
 #include "bench/uow/contestants.h"
+#include "bench/uow/disk.h"
 #include "bench/uow/rivals/bare.h"
 #include "bench/uow/rivals/naive.h"
 #ifdef VOUCH_BENCH_POCO
@@ -35,17 +37,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kLength(1500);
 
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 struct Commits {
-  int64_t count = 0;
+  int64_t count = 0;  // In the window,
+  int64_t all = 0;    // and with those before and after.
   std::vector<double> nanoseconds;
 };
 
@@ -57,6 +51,7 @@ Commits CommitMany(Contestant& contestant, int thread, const Window& window) {
   while (!window.over()) {
     const Clock::time_point start = Clock::now();
     contestant.Commit(thread);
+    ++commits.all;
     if (!window.opened()) continue;
     commits.nanoseconds.push_back(Seconds(Clock::now() - start) * 1e9);
     commits.count += window.over() ? 0 : 1;
@@ -64,7 +59,7 @@ Commits CommitMany(Contestant& contestant, int thread, const Window& window) {
   return commits;
 }
 
-void Report(benchmark::State& state, const Gathered<Commits>& all, int threads, double cpu) {
+void Report(benchmark::State& state, const Gathered<Commits>& all, int threads) {
   double sum = 0, least = 1e18;
   std::vector<std::vector<double>> times;
   for (const Commits& commits : all.results) {
@@ -80,31 +75,89 @@ void Report(benchmark::State& state, const Gathered<Commits>& all, int threads, 
   state.counters["p999_ns"] = percentiles.At(0.999);
   state.counters["max_ns"] = percentiles.Max();
   state.counters["slowest_share"] = least * threads / sum;
-  state.counters["cpu_ns"] = cpu * 1e9 / sum;
+  state.counters["cpu_ns"] = all.cpu_seconds * 1e9 / sum;
 }
 
+void ReportDisk(benchmark::State& state, const DiskUse& before, const DiskUse& after,
+                std::uintmax_t growth, const Gathered<Commits>& all) {
+  double commits = 0;
+  for (const Commits& each : all.results) commits += static_cast<double>(each.all);
+  const auto per_commit = [commits](auto amount) { return static_cast<double>(amount) / commits; };
+  state.counters["log_pages"] = per_commit(after.log_pages - before.log_pages);
+  state.counters["written_bytes"] = per_commit(after.written_bytes - before.written_bytes);
+  state.counters["syncs"] = per_commit(after.syncs - before.syncs);
+  state.counters["file_bytes"] = per_commit(growth);
+}
+
+// A file with kEarlierCommits in it, made once.
 template <typename Contestant>
-void Commit(benchmark::State& state, bool full, int threads) {
+const std::string& Earlier() {
+  static const Scratch scratch;
+  static const std::string path = [] {
+    const EmulatedSync none(std::chrono::microseconds(0));
+    std::string made = scratch.File("earlier.db");
+    Contestant contestant(made, /*full=*/false, /*threads=*/1);
+    for (int i = 0; i < kEarlierCommits; ++i) contestant.Commit(0);
+    return made;
+  }();
+  return path;
+}
+
+struct Conditions {
+  bool full = true;
+  int threads = 1;
+  std::optional<std::chrono::microseconds> sync = std::nullopt;
+};
+
+template <typename Contestant>
+void Commit(benchmark::State& state, const Conditions& conditions) {
   const Scratch scratch;
   const std::string path = scratch.File("commits.db");
-  Contestant contestant(path, full, threads);
+  std::filesystem::copy_file(Earlier<typename Contestant::Earlier>(), path);
+  sync();  // The copy is not theirs to wait for.
+  const EmulatedSync emulated(conditions.sync);
+  const std::uintmax_t size = std::filesystem::file_size(path);
   for (auto _ : state) {
-    const double before = CpuSeconds();
-    const auto all = Gather(threads, kLength, [&contestant](int thread, const Window& window) {
-      return CommitMany(contestant, thread, window);
-    });
-    // The ramp's processor time is its share of the whole.
-    const double cpu = (CpuSeconds() - before) * all.seconds / (all.seconds + 0.05);
-    Report(state, all, threads, cpu);
+    auto contestant = std::make_unique<Contestant>(path, conditions.full, conditions.threads);
+    const DiskUse before = DiskUseNow();
+    const auto all =
+        Gather(conditions.threads, kLength, [&contestant](int thread, const Window& window) {
+          return CommitMany(*contestant, thread, window);
+        });
+    const DiskUse after = DiskUseNow();
+    contestant.reset();  // What is still in the log goes to the file.
+    Report(state, all, conditions.threads);
+    ReportDisk(state, before, after, std::filesystem::file_size(path) - size, all);
   }
 }
 
 template <typename Contestant>
+void Register(const std::string& name, const Conditions& conditions) {
+  OneWindow(benchmark::RegisterBenchmark(
+      (name + "/threads:" + std::to_string(conditions.threads)).c_str(),
+      [conditions](benchmark::State& state) { Commit<Contestant>(state, conditions); }));
+}
+
+template <typename Contestant>
 void Register(const std::string& name, bool full) {
-  for (const int threads : {1, 2, 4, 8, 16, 64}) {
-    OneWindow(benchmark::RegisterBenchmark(
-        (name + "/threads:" + std::to_string(threads)).c_str(),
-        [full, threads](benchmark::State& state) { Commit<Contestant>(state, full, threads); }));
+  for (const int threads : {1, 2, 4, 8, 16, 64}) Register<Contestant>(name, {full, threads});
+}
+
+// Disks that sync faster and slower than this one.
+void RegisterEmulated(std::chrono::microseconds sync) {
+  const std::string length = std::to_string(sync.count());
+  const std::string name = "uow/commit_sync_" + length + "us";
+  DescribeCase(name, "commit",
+               "synchronous FULL on a disk that syncs in " + length +
+                   " µs: a sync is a sleep, and no disk waits");
+  for (const int threads : {1, 8, 64}) {
+    const Conditions conditions = {.full = true, .threads = threads, .sync = sync};
+    Register<Units>(name + "/vouch", conditions);
+    Register<UnitsAnyThread>(name + "/vouch_any_thread", conditions);
+    Register<UnitsUngrouped>(name + "/vouch_ungrouped", conditions);
+    Register<UnitsInContext>(name + "/vouch_context", conditions);
+    Register<BareBusyTimeout>(name + "/bare_busy_timeout", conditions);
+    Register<NaiveRecord>(name + "/naive_record", conditions);
   }
 }
 
@@ -130,6 +183,9 @@ void Register(const std::string& name, bool full) {
 #ifdef VOUCH_BENCH_POCO
     Register<PocoTransaction>(name + "/poco", full);
 #endif
+  }
+  for (const int microseconds : {0, 200, 1000}) {
+    RegisterEmulated(std::chrono::microseconds(microseconds));
   }
   RemarkOn("vouch", "a unit with its receipt; no context");
   RemarkOn("vouch_any_thread", "the same; a unit that waits may be run by another's thread");

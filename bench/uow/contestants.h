@@ -20,7 +20,14 @@ namespace vouch::bench {
 inline constexpr char kPayload[] =
     "a hundred bytes of text, which is what a small row of a service's table has in it, more or "
     "less";
-inline constexpr int kEarlierUnits = 20'000;
+// Commits in the file before what is measured begins.
+inline constexpr int kEarlierCommits = 100'000;
+
+// What two connections draw is never the same.
+inline std::uint64_t NextSeed() {
+  static std::uint64_t seed = 0;
+  return ++seed;
+}
 
 // Who did it and where, as a service with many users has it.
 class Contexts {
@@ -54,8 +61,12 @@ class Contexts {
   std::mt19937_64 random_;
 };
 
+// A contestant has a constructor that opens or makes a file for so many threads, Commit(), and
+// Earlier: whose commits are in the file that it begins with.
 class Units {
  public:
+  using Earlier = Units;
+
   Units(const std::string& path, bool full, int threads, uow::GroupOptions group = {},
         bool receipts = true)
       : engine_(*Require(uow::Engine::Open(
@@ -67,7 +78,7 @@ class Units {
                             .up = "CREATE TABLE t(id INTEGER PRIMARY KEY, x)"}}))},
              .synchronous = full ? storage::Synchronous::kFull : storage::Synchronous::kNormal,
              .group = group}))) {
-    for (int i = 0; i < threads; ++i) contexts_.emplace_back(static_cast<std::uint64_t>(i) + 1);
+    for (int i = 0; i < threads; ++i) contexts_.emplace_back(NextSeed());
   }
 
   void Commit(int /*thread*/) { Run({}); }
@@ -97,6 +108,7 @@ struct UnitsUngrouped : Units {
 };
 
 struct UnitsWithoutReceipts : Units {
+  using Earlier = UnitsWithoutReceipts;
   UnitsWithoutReceipts(const std::string& path, bool full, int threads)
       : Units(path, full, threads, {}, /*receipts=*/false) {}
 };
@@ -107,11 +119,13 @@ struct UnitsWithoutReceiptsAnyThread : UnitsWithoutReceipts {
 };
 
 struct UnitsInContext : Units {
+  using Earlier = UnitsInContext;
   using Units::Units;
   void Commit(int thread) { Run(contexts_[static_cast<std::size_t>(thread)].Typical()); }
 };
 
 struct UnitsInRandomContext : Units {
+  using Earlier = UnitsInRandomContext;
   using Units::Units;
   void Commit(int thread) { Run(contexts_[static_cast<std::size_t>(thread)].Random()); }
 };

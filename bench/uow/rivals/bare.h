@@ -15,8 +15,10 @@ namespace vouch::bench {
 
 class BareBusyTimeout {
  public:
+  using Earlier = BareBusyTimeout;
+
   BareBusyTimeout(const std::string& path, bool full, int threads) {
-    BareSqlite(path, full).Run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)");
+    BareSqlite(path, full).Run("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, x)");
     for (int i = 0; i < threads; ++i) {
       writers_.push_back(std::make_unique<BareWriter>(
           path, full,

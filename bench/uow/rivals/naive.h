@@ -18,8 +18,7 @@ namespace vouch::bench {
 
 class NaiveConnection {
  public:
-  NaiveConnection(const std::string& path, bool full, std::uint64_t seed)
-      : db_(path, full), contexts_(seed), ids_(seed) {}
+  NaiveConnection(const std::string& path, bool full) : db_(path, full) {}
   ~NaiveConnection() {
     for (sqlite3_stmt* statement : {begin_, pending_, insert_, write_, done_, commit_}) {
       sqlite3_finalize(statement);
@@ -32,8 +31,8 @@ class NaiveConnection {
     while (sqlite3_step(begin_) != SQLITE_DONE) sqlite3_reset(begin_);
     sqlite3_reset(begin_);
     const uow::RunOptions context = contexts_.Typical();
-    const std::string id = absl::StrCat(absl::Hex(ids_(), absl::kZeroPad16),
-                                        absl::Hex(ids_(), absl::kZeroPad16));
+    const std::string id =
+        absl::StrCat(absl::Hex(ids_(), absl::kZeroPad16), absl::Hex(ids_(), absl::kZeroPad16));
     const std::string now = storage::FormatUtcMillis(absl::Now());
     Bind(pending_, {id, now, context.space_id, context.actor_id, context.correlation_id,
                     std::string(uow::NameOf(*context.band))});
@@ -55,15 +54,15 @@ class NaiveConnection {
   }
 
   BareSqlite db_;
-  Contexts contexts_;
-  std::mt19937_64 ids_;
+  Contexts contexts_{NextSeed()};
+  std::mt19937_64 ids_{NextSeed()};
   sqlite3_stmt* const begin_ = db_.Prepare("BEGIN IMMEDIATE");
   sqlite3_stmt* const pending_ = db_.Prepare(
       "INSERT INTO record(id, status, created, space, actor, correlation, band)"
       " VALUES (?1, 'pending', ?2, ?3, ?4, ?5, ?6)");
   sqlite3_stmt* const insert_ = db_.Prepare("INSERT INTO t(x) VALUES (?1)");
-  sqlite3_stmt* const write_ = db_.Prepare(
-      "INSERT INTO record_write(record, store, row, checksum) VALUES (?1, ?2, ?3, ?4)");
+  sqlite3_stmt* const write_ =
+      db_.Prepare("INSERT INTO record_write(record, store, row, checksum) VALUES (?1, ?2, ?3, ?4)");
   sqlite3_stmt* const done_ = db_.Prepare(
       "UPDATE record SET status = 'committed', committed = ?1, hash = ?2 WHERE id = ?3");
   sqlite3_stmt* const commit_ = db_.Prepare("COMMIT");
@@ -71,22 +70,26 @@ class NaiveConnection {
 
 class NaiveRecord {
  public:
+  using Earlier = NaiveRecord;
+
   NaiveRecord(const std::string& path, bool full, int threads) {
     BareSqlite(path, full)
-        .Run("CREATE TABLE t(id INTEGER PRIMARY KEY, x);"
-             "CREATE TABLE record(id TEXT PRIMARY KEY, status TEXT NOT NULL, created TEXT NOT NULL,"
-             " committed TEXT, hash TEXT, space TEXT, actor TEXT, correlation TEXT, band TEXT);"
-             "CREATE INDEX record_space ON record(space);"
-             "CREATE INDEX record_actor ON record(actor);"
-             "CREATE INDEX record_band ON record(band);"
-             "CREATE INDEX record_status ON record(status, created);"
-             "CREATE INDEX record_correlation ON record(correlation);"
-             "CREATE TABLE record_write(id INTEGER PRIMARY KEY, record TEXT NOT NULL, store TEXT,"
-             " row TEXT, checksum TEXT);"
-             "CREATE INDEX record_write_record ON record_write(record)");
+        .Run(
+            "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, x);"
+            "CREATE TABLE IF NOT EXISTS record(id TEXT PRIMARY KEY, status TEXT NOT NULL, created "
+            "TEXT NOT NULL,"
+            " committed TEXT, hash TEXT, space TEXT, actor TEXT, correlation TEXT, band TEXT);"
+            "CREATE INDEX IF NOT EXISTS record_space ON record(space);"
+            "CREATE INDEX IF NOT EXISTS record_actor ON record(actor);"
+            "CREATE INDEX IF NOT EXISTS record_band ON record(band);"
+            "CREATE INDEX IF NOT EXISTS record_status ON record(status, created);"
+            "CREATE INDEX IF NOT EXISTS record_correlation ON record(correlation);"
+            "CREATE TABLE IF NOT EXISTS record_write(id INTEGER PRIMARY KEY, record TEXT NOT NULL, "
+            "store TEXT,"
+            " row TEXT, checksum TEXT);"
+            "CREATE INDEX IF NOT EXISTS record_write_record ON record_write(record)");
     for (int i = 0; i < threads; ++i) {
-      connections_.push_back(
-          std::make_unique<NaiveConnection>(path, full, static_cast<std::uint64_t>(i) + 1));
+      connections_.push_back(std::make_unique<NaiveConnection>(path, full));
     }
   }
 

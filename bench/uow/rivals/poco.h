@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "bench/support/rivals/bare_sqlite.h"
 #include "bench/uow/contestants.h"
+#include "bench/uow/rivals/bare.h"
 
 namespace vouch::bench {
 
@@ -20,9 +20,11 @@ namespace vouch::bench {
 // tried again when it finds the file locked.
 class PocoTransaction {
  public:
+  using Earlier = BareBusyTimeout;
+
   PocoTransaction(const std::string& path, bool full, int threads) {
     using Poco::Data::Keywords::now;
-    BareSqlite(path, full).Run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)");
+    BareSqlite(path, full).Run("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, x)");
     Poco::Data::SQLite::Connector::registerConnector();
     for (int i = 0; i < threads; ++i) {
       auto session = std::make_unique<Poco::Data::Session>("SQLite", path);

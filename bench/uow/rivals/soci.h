@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "bench/support/rivals/bare_sqlite.h"
 #include "bench/uow/contestants.h"
+#include "bench/uow/rivals/bare.h"
 
 namespace vouch::bench {
 
@@ -17,8 +17,10 @@ namespace vouch::bench {
 // then tried again.
 class SociTransaction {
  public:
+  using Earlier = BareBusyTimeout;
+
   SociTransaction(const std::string& path, bool full, int threads) {
-    BareSqlite(path, full).Run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)");
+    BareSqlite(path, full).Run("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, x)");
     for (int i = 0; i < threads; ++i) {
       auto session = std::make_unique<soci::session>("sqlite3", path);
       *session << "PRAGMA busy_timeout = 5000";
