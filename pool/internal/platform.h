@@ -8,29 +8,24 @@
 #include <memory>
 #include <new>
 
+#include "pool/park.h"
+
 namespace vouch::pool::pool_internal {
 
 // A platform is what the pool needs from the machine: atomics, parking, a clock. The pool's
 // algorithms take it as a template parameter, so that a test can put its own in place and decide
 // every interleaving and every reading of the clock. A platform has the members of SystemPlatform.
 
-// A point in time that never comes.
-inline constexpr int64_t kForever = INT64_MAX;
-
 // Linux: std::atomic, futex, CLOCK_MONOTONIC. No state; any thread.
 struct SystemPlatform {
   template <typename T>
   using Atomic = std::atomic<T>;
 
-  // Sleeps while `word` is `expected`, until Unpark(word) or `deadline_ns` of Now(). False if the
-  // deadline has passed. May return true for no reason: the caller tests its condition again.
-  //
-  // [park] The test of `word` and falling asleep are one step against Unpark: a thread that changes
-  // `word` and then calls Unpark() is never missed.
-  static bool Park(Atomic<uint32_t>& word, uint32_t expected, int64_t deadline_ns);
-
-  // Wakes all that are parked on `word`. One system call. The memory of `word` must still be there.
-  static void Unpark(Atomic<uint32_t>& word);
+  // As pool/park.h says; another platform's may demand that the memory of `word` is still there.
+  static bool Park(Atomic<uint32_t>& word, uint32_t expected, int64_t deadline_ns) {
+    return pool::Park(word, expected, deadline_ns);
+  }
+  static void Unpark(Atomic<uint32_t>& word) { pool::Unpark(&word); }
 
   // Nanoseconds of a clock that never goes back and does not stop for clock changes.
   static int64_t Now();

@@ -41,7 +41,7 @@ absl::StatusOr<std::unique_ptr<Pool<Resource, Platform>>> Pool<Resource, Platfor
     Slot& slot = pool->handoff_.slots()[index];
     slot.word.TryTake(SlotState::kEmpty);  // nobody else is here yet
     absl::Status opened = pool->resources_.Open(slot, "create", pool->options_.open_attempts,
-                                                pool_internal::kForever);
+                                                kForever);
     pool->handoff_.PutSlow(index);
     if (!opened.ok()) return opened;
   }
@@ -393,7 +393,7 @@ void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Req
     });
     return;
   }
-  if (request.deadline_ns != pool_internal::kForever) StartKeeper();
+  if (request.deadline_ns != kForever) StartKeeper();
   const auto waiter = std::make_shared<Waiter>(typename Waiter::Parts{
       &handoff_, &async_deadlines_, &waits_, [this] { keeper_.Nudge(); }, std::move(executor),
       [this, request](End end) { return Refused(end, request); }, std::move(occupy)});
@@ -403,7 +403,7 @@ void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Req
 template <typename Resource, typename Platform>
 int64_t Pool<Resource, Platform>::DeadlineAfter(absl::Duration timeout) {
   const int64_t length = pool_internal::NanosOf(timeout);
-  if (length == pool_internal::kForever) return length;
+  if (length == kForever) return length;
   return pool_internal::SaturatingAdd(Platform::Now(), std::max<int64_t>(length, 0));
 }
 
@@ -520,7 +520,7 @@ pool_internal::LifecycleLimits Pool<Resource, Platform>::LimitsOf(const PoolOpti
                                                                   const Hooks& hooks) {
   const bool validates = hooks.validate != nullptr;
   const auto if_validates = [validates](absl::Duration length) {
-    return validates ? pool_internal::NanosOf(length) : pool_internal::kForever;
+    return validates ? pool_internal::NanosOf(length) : kForever;
   };
   return {.min = options.min,
           .idle_timeout_ns = pool_internal::NanosOf(options.idle_timeout),

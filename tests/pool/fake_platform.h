@@ -18,7 +18,7 @@ struct FakePlatform : pool_internal::SystemPlatform {
   static void Advance(absl::Duration length) { now_ += absl::ToInt64Nanoseconds(length); }
 
   static bool Park(Atomic<uint32_t>& word, uint32_t expected, int64_t deadline_ns) {
-    if (deadline_ns == pool_internal::kForever)
+    if (deadline_ns == kForever)
       return SystemPlatform::Park(word, expected, deadline_ns);
     while (word.load() == expected) {
       if (Now() >= deadline_ns) return false;

@@ -3,62 +3,62 @@
 #include <algorithm>
 #include <cassert>
 
+#include "pool/park.h"
+
 namespace vouch::uow {
 
 using pool::MutexLock;
 
+// Its thread may be gone, and the place with it, as soon as it can see the state.
+void Line::Place::SetAndWake(State state) {
+  const std::atomic<std::uint32_t>* const word = &state_;
+  Set(state);
+  pool::Unpark(word);
+}
+
 Line::Event Line::Enter(Place& place, TimePoint deadline, const std::stop_token& stop) {
   {
     const MutexLock lock(&mutex_);
-    assert(place.state_ == Place::State::kOut);
+    assert(place.Is(Place::kOut));
     if (!taken_) {
       taken_ = true;
-      place.state_ = Place::State::kTurn;
+      place.Set(Place::kTurn);
       return Event::kTurn;
     }
-    place.stopped_ = place.stays_ = false;
+    place.stays_ = false;
     Append(place);
   }
   // Made and destroyed without the lock: the token may call at once, and destruction waits for that.
   const std::stop_callback on_stop(stop, [&] {
     const MutexLock lock(&mutex_);
-    place.stopped_ = true;
-    place.changed_.Signal();
+    if (place.MayLeave()) place.SetAndWake(Place::kCancelled);
   });
-  const MutexLock lock(&mutex_);
   while (true) {
     const Event event = Wait(place, deadline);
-    const bool may_leave = place.state_ == Place::State::kWaiting && !place.stays_;
     if (event == Event::kTurn || event == Event::kTold) return event;
-    if (!may_leave) {
-      deadline = TimePoint::max();
-      continue;
+    const MutexLock lock(&mutex_);
+    if (place.MayLeave()) {
+      Remove(place);
+      place.Set(Place::kOut);
+      return event;
     }
-    Remove(place);
-    place.state_ = Place::State::kOut;
-    return event;
+    // Taken in the meantime: nothing but the turn or being told ends its waiting any more.
+    deadline = TimePoint::max();
   }
 }
 
-Line::Event Line::Await(Place& own, TimePoint until) {
-  const MutexLock lock(&mutex_);
-  return Wait(own, until);
-}
+Line::Event Line::Await(Place& own, TimePoint until) { return Wait(own, until); }
 
 Line::Event Line::Wait(Place& place, TimePoint until) {
+  const std::int64_t deadline_ns =
+      until == TimePoint::max() ? pool::kForever
+                                : std::chrono::nanoseconds(until.time_since_epoch()).count();
   while (true) {
-    if (place.state_ == Place::State::kTurn) return Event::kTurn;
-    if (place.state_ == Place::State::kTold) return Event::kTold;
-    if (place.stopped_ && place.state_ == Place::State::kWaiting && !place.stays_) {
-      return Event::kCancelled;
-    }
-    if (until == TimePoint::max()) {
-      place.changed_.Wait(&mutex_);
-      continue;
-    }
-    const TimePoint now = std::chrono::steady_clock::now();
-    if (now >= until) return Event::kDeadline;
-    place.changed_.WaitFor(&mutex_, absl::FromChrono(until - now));
+    const std::uint32_t state = place.state_.load(std::memory_order_acquire);
+    if (state == Place::kTurn) return Event::kTurn;
+    if (state == Place::kTold) return Event::kTold;
+    if (state == Place::kCancelled) return Event::kCancelled;
+    if (!pool::Park(place.state_, state, deadline_ns)) return Event::kDeadline;
   }
 }
 
@@ -67,43 +67,44 @@ Line::Place* Line::TakeNext() {
   Place* const next = first_;
   if (next == nullptr) return nullptr;
   Remove(*next);
-  next->state_ = Place::State::kParked;
+  next->Set(Place::kParked);
   return next;
 }
 
 void Line::HandTo(Place& own, Place& next) {
-  const MutexLock lock(&mutex_);
-  assert(own.state_ == Place::State::kTurn);
-  own.state_ = Place::State::kParked;
-  Give(next);
+  assert(own.Is(Place::kTurn) && next.Is(Place::kParked));
+  own.Set(Place::kParked);
+  next.SetAndWake(Place::kTurn);
 }
 
 void Line::HandOn(Place& own) {
-  const MutexLock lock(&mutex_);
-  if (own.state_ == Place::State::kTurn) own.state_ = Place::State::kOut;
-  if (first_ == nullptr) {
-    taken_ = false;
-    return;
+  Place* next = nullptr;
+  {
+    const MutexLock lock(&mutex_);
+    if (own.Is(Place::kTurn)) own.Set(Place::kOut);
+    next = first_;
+    if (next == nullptr) {
+      taken_ = false;
+      return;
+    }
+    Remove(*next);
+    // Nobody else may take it out now.
+    next->Set(Place::kParked);
   }
-  Place& next = *first_;
-  Remove(next);
-  Give(next);
+  next->SetAndWake(Place::kTurn);
 }
 
 void Line::Tell(Place& place) {
-  const MutexLock lock(&mutex_);
-  assert(place.state_ == Place::State::kParked);
-  place.state_ = Place::State::kTold;
-  // Under the lock: its thread may be gone with the place as soon as it sees the state.
-  place.changed_.Signal();
+  assert(place.Is(Place::kParked));
+  place.SetAndWake(Place::kTold);
 }
 
 void Line::PutBack(std::span<Place* const> places) {
   const MutexLock lock(&mutex_);
   for (auto at = places.rbegin(); at != places.rend(); ++at) {
     Place* const place = *at;
-    assert(place->state_ == Place::State::kParked || place->state_ == Place::State::kTurn);
-    place->state_ = Place::State::kWaiting;
+    assert(place->Is(Place::kParked) || place->Is(Place::kTurn));
+    place->Set(Place::kWaiting);
     place->stays_ = true;
     place->previous_ = nullptr;
     place->next_ = first_;
@@ -119,7 +120,7 @@ std::size_t Line::waiting() const {
 }
 
 void Line::Append(Place& place) {
-  place.state_ = Place::State::kWaiting;
+  place.Set(Place::kWaiting);
   place.next_ = nullptr;
   place.previous_ = last_;
   (last_ == nullptr ? first_ : last_->next_) = &place;
@@ -131,11 +132,6 @@ void Line::Remove(Place& place) {
   (place.previous_ == nullptr ? first_ : place.previous_->next_) = place.next_;
   (place.next_ == nullptr ? last_ : place.next_->previous_) = place.previous_;
   --waiting_;
-}
-
-void Line::Give(Place& place) {
-  place.state_ = Place::State::kTurn;
-  place.changed_.Signal();
 }
 
 }  // namespace vouch::uow

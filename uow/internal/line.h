@@ -13,6 +13,8 @@
 //       └──(nobody has it)──> turn
 //
 //   waiting   in the line, which is first in, first out; its thread sleeps
+//   cancelled  the same, but its stop token was requested and it leaves when it wakes, unless
+//             TakeNext() or HandOn() has been quicker
 //   turn      at most one; its thread runs
 //   parked    not in the line; its thread sleeps, and nothing but the turn or Tell() ends that
 //   told      its thread leaves as soon as it wakes
@@ -25,13 +27,16 @@
 //   was done before Tell() to who is told.
 // Ownership: a place is its caller's and lies on its stack until Enter() failed, HandOn() let it
 //   out, or it was told.
-// Cost: a lock, and, where the turn goes to another thread or that is told, a wake.
+// Cost: a lock where the line itself changes; a system call where a thread sleeps or is woken. A wake
+//   costs more than all else, so that a thread that is told needs no lock to go.
 
 #ifndef VOUCH_UOW_INTERNAL_LINE_H_
 #define VOUCH_UOW_INTERNAL_LINE_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <stop_token>
 
@@ -52,15 +57,24 @@ class Line {
 
    private:
     friend class Line;
-    enum class State { kOut, kWaiting, kTurn, kParked, kTold };
+    enum State : std::uint32_t { kOut, kWaiting, kCancelled, kTurn, kParked, kTold };
+
+    bool Is(State state) const { return state_.load(std::memory_order_relaxed) == state; }
+    // Still in the line, and free to leave it.
+    bool MayLeave() const { return (Is(kWaiting) || Is(kCancelled)) && !stays_; }
+    void Set(State state) { state_.store(state, std::memory_order_release); }
+    void SetAndWake(State state);
+
+    // What its thread sleeps on. While it is in the line, or is to come into it, it is written under
+    // the line's mutex; once taken out, by who has the turn, and by nobody else. Its own thread
+    // reads it without the mutex, with acquire: what was done before the turn was given to it, or
+    // before it was told, is visible to it. All else is read by who may write.
+    std::atomic<std::uint32_t> state_{kOut};
 
     // Protected by the line's mutex.
-    State state_ = State::kOut;
-    bool stopped_ = false;  // Its stop token was requested while it waited.
-    bool stays_ = false;    // Neither a deadline nor the token takes it out of the line.
+    bool stays_ = false;  // Neither a deadline nor the token takes it out of the line.
     Place* next_ = nullptr;
     Place* previous_ = nullptr;
-    pool::CondVar changed_;  // state_ or stopped_; its own thread waits.
   };
 
   // What ended a wait.
@@ -95,11 +109,10 @@ class Line {
   std::size_t waiting() const;
 
  private:
-  // What `place` waits for, or kDeadline at `until`, or kCancelled where that lets it out.
-  Event Wait(Place& place, TimePoint until) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Sleeps until the state of `place` is an event, or `until`.
+  static Event Wait(Place& place, TimePoint until);
   void Append(Place& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Remove(Place& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Give(Place& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable pool::Mutex mutex_;
   // The line, doubly linked.
