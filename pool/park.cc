@@ -28,10 +28,9 @@ bool Park(std::atomic<std::uint32_t>& word, std::uint32_t expected, std::int64_t
     timeout = &deadline;
   }
   // FUTEX_WAIT takes a length; only FUTEX_WAIT_BITSET takes a point on CLOCK_MONOTONIC.
-  const long result =
-      syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word),
-              FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, timeout, nullptr,
-              FUTEX_BITSET_MATCH_ANY);
+  const long result = syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word),
+                              FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, timeout, nullptr,
+                              FUTEX_BITSET_MATCH_ANY);
   return result == 0 || errno != ETIMEDOUT;
 }
 
