@@ -133,8 +133,9 @@ class Engine {
  public:
   // Opens or creates the database, brings its schema up to date, and checks the stores.
   // kFailedPrecondition: the file is another application's (EngineOptions::application_id); the
-  // schema is newer than this program or, with `migrate` off, older; a store's table holds rows that no receipt tells of. kUnimplemented: a store in another file.
-  // Otherwise as storage::Database::Open.
+  // schema is newer than this program or, with `migrate` off, older; a store's table holds rows that
+  // no receipt tells of. kUnimplemented: a store in another file. Otherwise as
+  // storage::Database::Open.
   static absl::StatusOr<std::unique_ptr<Engine>> Open(EngineOptions options);
   ~Engine();
   Engine(const Engine&) = delete;
