@@ -35,7 +35,7 @@
 namespace vouch::bench {
 namespace {
 
-constexpr std::chrono::milliseconds kLength(1500);
+constexpr std::chrono::milliseconds kLength(1000);
 
 struct Commits {
   int64_t count = 0;  // In the window,

@@ -262,8 +262,10 @@ class Handoff {
     const typename Platform::template Atomic<bool>* interrupted = nullptr;  // null: never
   };
 
-  // Lets others run for a moment and tries again. kNone if that was of no use.
+  // Lets others run for a moment and tries again. kNone if that was of no use, or if nobody is to
+  // compete: who is not in the line yet would overtake those who come to stand in it meanwhile.
   uint32_t TakeSoon(uint32_t start) {
+    if (patience_ns_ == 0) return kNone;
     for (int i = 0; i < kYields; ++i) {
       Platform::Yield();
       const uint32_t slot = TryTake(start);

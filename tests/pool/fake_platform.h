@@ -27,7 +27,15 @@ struct FakePlatform : pool_internal::SystemPlatform {
     return true;
   }
 
+  static void Yield() {
+    ++yields_;
+    SystemPlatform::Yield();
+  }
+  // By all threads, ever.
+  static int yields() { return yields_.load(); }
+
  private:
+  static inline std::atomic<int> yields_{0};
   static inline std::atomic<int64_t> now_{1'000'000'000};
 };
 

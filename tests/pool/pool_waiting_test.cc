@@ -55,6 +55,23 @@ TEST(PoolWaitingTest, HowLongAWaiterCompetesIsAnOption) {
   }
 }
 
+// Who lets others run before it stands in the line is overtaken by those who come meanwhile.
+TEST(PoolWaitingTest, WithoutPatienceOneGoesStraightIntoTheLine) {
+  for (const absl::Duration patience : {absl::ZeroDuration(), absl::Seconds(1)}) {
+    WidgetFactory factory;
+    PoolOptions options = Untimed(1, 1);
+    options.patience = patience;
+    const auto pool = MakePool<FakePool>(options, &factory);
+    ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+    const int before = FakePlatform::yields();
+    std::thread waiter([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
+    AwaitWaiting(*pool, 1);
+    EXPECT_EQ(FakePlatform::yields() == before, patience == absl::ZeroDuration());
+    lease.Release();
+    waiter.join();
+  }
+}
+
 // No newcomer comes in between a release and an old waiter: the slot is never seen available.
 TEST(PoolWaitingTest, ANewcomerCannotOvertakeAnOldWaiter) {
   WidgetFactory factory;
