@@ -210,7 +210,7 @@ absl::StatusOr<Receipt> Engine::Run(const RunOptions& options,
                                                                     timeout - used, Random());
     if (!delay.has_value()) {
       record.execution_time = used;
-      RecordFailure(record, status);
+      RecordFailure(record, status, unit.is_recorded);
       in_flight.Unbind();
       Conclude(ended({}));
       if (unit.exception != nullptr) std::rethrow_exception(unit.exception);
@@ -243,13 +243,13 @@ absl::StatusOr<storage::ReadLease> Engine::Read(pool::CallSite site) {
 
 // ---- What is written after the fact ---------------------------------------------------------
 
-void Engine::RecordFailure(UnitRecord& record, const absl::Status& status) {
+void Engine::RecordFailure(UnitRecord& record, const absl::Status& status, bool is_recorded) {
   recorder_->DescribeFailure(record, status);
   {
     const MutexLock lock(&mutex_);
     ++(record.status == UnitStatus::kFailed ? counts_.failed : counts_.rolled_back);
   }
-  recorder_->Add(record);
+  if (!is_recorded) recorder_->Add(record);
   if (recorder_->unrecorded() == 0) return;
   // Whoever has the writer next records this one too. Where units wait, that is soon; else it is
   // done now, unless somebody else is writing.

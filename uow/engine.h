@@ -198,8 +198,8 @@ class Engine {
   void Leave(InFlight& unit);
 
   // Sees to it that a unit that failed or was rolled back gets into the ledger: now when the writer
-  // is free, else with the next unit.
-  void RecordFailure(UnitRecord& record, const absl::Status& status);
+  // is free, else with the next unit, unless it `is_recorded`.
+  void RecordFailure(UnitRecord& record, const absl::Status& status, bool is_recorded);
   absl::Status FlushPending(absl::Duration timeout);
 
   void CountCommitted();

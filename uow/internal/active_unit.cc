@@ -101,8 +101,9 @@ absl::StatusOr<Receipt> ActiveUnit::TryCommit() {
     transaction_.reset();
     engine_.recorder_->Ended(false);
     if (status.code() != absl::StatusCode::kUnknown) return status;
-    const absl::Status answer = engine_.recorder_->Settle(connection(), {&record_, 1}, status);
-    if (answer.code() == absl::StatusCode::kUnknown) engine_.SetInDoubt();
+    const auto [answer, recorded] = engine_.recorder_->Settle(connection(), {&record_, 1}, status);
+    if (absl::IsUnknown(answer)) engine_.SetInDoubt();
+    is_recorded_ = recorded;
     return answer;
   }
   transaction_.reset();
@@ -142,7 +143,7 @@ void ActiveUnit::End(UnitStatus status, const absl::Status& why) {
                                                                : participation_.failed_store();
   lease_.reset();
   record_.execution_time = absl::FromChrono(engine_.options_.steady_clock->Now() - begun_);
-  engine_.RecordFailure(record_, why);
+  engine_.RecordFailure(record_, why, is_recorded_);
   Conclude(why, {});
 }
 

@@ -337,11 +337,13 @@ void GroupCommit::Settle(const absl::Status& lost) {
   for (Unit* const unit : units_) {
     if (unit->result.ok() && unit->result->was_duplicate) continue;
     records.push_back(unit->record);
+    unit->is_recorded = true;
   }
-  const absl::Status answer = recorder_.Settle(**lease_, records, lost);
-  if (answer.code() == absl::StatusCode::kUnknown) on_doubt_();
+  const auto [answer, recorded] = recorder_.Settle(**lease_, records, lost);
+  if (absl::IsUnknown(answer)) on_doubt_();
   // Also those who failed, or are duplicates, may have done so for what a neighbour did.
   for (Unit* const unit : units_) {
+    unit->is_recorded = unit->is_recorded && recorded;
     unit->record.status = UnitStatus::kFailed;
     unit->record.failed_store = recorder_.StoreOf(answer);
     unit->exception = nullptr;

@@ -86,6 +86,7 @@ class GroupCommit {
     Hooks hooks;                   // Of its last attempt, as are the next two.
     Participation participation;
     UnitTimings timings;
+    bool is_recorded = false;  // That it failed is in the ledger already.
     bool has_run = false;  // To its end: from then on its deadline does not cancel it.
     int replays = 0;
     TimePoint entered{};  // The line; of the system's clock.

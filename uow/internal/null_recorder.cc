@@ -47,9 +47,9 @@ void NullRecorder::NoteCommitTime(std::int64_t /*first*/, std::int64_t /*last*/,
 
 void NullRecorder::Add(UnitRecord /*record*/) {}
 
-absl::Status NullRecorder::Settle(storage::SqliteConnection& /*connection*/,
-                                  std::span<const UnitRecord> /*units*/, const absl::Status& lost) {
-  return OutcomeUnknown(lost);
+Settlement NullRecorder::Settle(storage::SqliteConnection& /*connection*/,
+                                std::span<const UnitRecord> /*units*/, const absl::Status& lost) {
+  return {.answer = OutcomeUnknown(lost), .recorded = false};
 }
 
 }  // namespace vouch::uow

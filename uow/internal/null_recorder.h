@@ -26,8 +26,8 @@ class NullRecorder final : public Recorder {
   void NoteCommitTime(std::int64_t first, std::int64_t last, absl::Duration time) override;
   void Add(UnitRecord record) override;
   // There is nothing to write that would settle it: kUnknown.
-  absl::Status Settle(storage::SqliteConnection& connection, std::span<const UnitRecord> units,
-                      const absl::Status& lost) override;
+  Settlement Settle(storage::SqliteConnection& connection, std::span<const UnitRecord> units,
+                    const absl::Status& lost) override;
 };
 
 }  // namespace vouch::uow

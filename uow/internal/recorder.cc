@@ -166,8 +166,8 @@ void Recorder::Add(UnitRecord record) {
   unrecorded_.push_back(std::move(record));
 }
 
-absl::Status Recorder::Settle(SqliteConnection& connection, std::span<const UnitRecord> units,
-                              const absl::Status& lost) {
+Settlement Recorder::Settle(SqliteConnection& connection, std::span<const UnitRecord> units,
+                            const absl::Status& lost) {
   connection.SetDeadline(std::chrono::steady_clock::now() + kSettleTimeout);
   const auto record = [&]() -> absl::Status {
     VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
@@ -182,10 +182,10 @@ absl::Status Recorder::Settle(SqliteConnection& connection, std::span<const Unit
   };
   const absl::Status status = record();
   Ended(status.ok());
-  if (status.ok()) {
-    return absl::AbortedError(absl::StrCat("commit: not committed: ", std::string(lost.message())));
-  }
-  return OutcomeUnknown(lost);
+  if (!status.ok()) return {.answer = OutcomeUnknown(lost), .recorded = false};
+  return {.answer = absl::AbortedError(
+              absl::StrCat("commit: not committed: ", std::string(lost.message()))),
+          .recorded = true};
 }
 
 absl::Status Recorder::OutcomeUnknown(const absl::Status& lost) {

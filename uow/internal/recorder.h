@@ -36,6 +36,13 @@
 
 namespace vouch::uow {
 
+// How a COMMIT ended whose answer was lost.
+struct Settlement {
+  // What to tell its units. kAborted: they are not committed. kUnknown: that could not be made sure.
+  absl::Status answer;
+  bool recorded;  // That they failed is in the ledger: nobody else need see to it.
+};
+
 class Recorder {
  public:
   // The one that the options ask for.
@@ -80,10 +87,9 @@ class Recorder {
 
   // Of a COMMIT that failed while it was written. It is invisible now, and can be there after a
   // crash: its frames are in the log. Looking would not tell; writing does, for it overwrites them.
-  // So the failures of its units are committed first, and only then are they said not to be. Returns
-  // what to tell them: kAborted: they are not committed. kUnknown: that could not be written either.
-  virtual absl::Status Settle(storage::SqliteConnection& connection,
-                              std::span<const UnitRecord> units, const absl::Status& lost);
+  // So the failures of its units are committed first, and only then are they said not to be.
+  virtual Settlement Settle(storage::SqliteConnection& connection,
+                            std::span<const UnitRecord> units, const absl::Status& lost);
 
   // A record with what the ledger says of its failure, now.
   void DescribeFailure(UnitRecord& record, const absl::Status& status) const;
