@@ -269,7 +269,9 @@ void FaultVfs::Arm(const FaultPlan& plan) {
 bool FaultVfs::Fails(IoCall call, const char* file) {
   const MutexLock lock(&mutex_);
   ++counts_[static_cast<std::size_t>(call)];
-  if (!CanHit(plan_.fault, call) || call != plan_.call.value_or(call)) return false;
+  if (!CanHit(plan_.fault, call)) return false;
+  const bool spread = plan_.spreads && !failed_.empty();
+  if (call != plan_.call.value_or(call) && !spread) return false;
   ++hit_;
   const bool fails = plan_.at > 0 && (hit_ == plan_.at || (plan_.sticky && hit_ > plan_.at));
   if (fails && failed_.empty()) {

@@ -1,15 +1,18 @@
 // Property: a unit whose COMMIT was sent and not answered is in the ledger exactly once, as what it
 //   is: committed or failed.
 // Method: calls to the file system fail from the COMMIT's sync on, once or for good, until the disk
-//   is good again.
+//   is good again. What a crash would bring back of the log is brought back by spoiling the index of
+//   it, for which SQLite reads it anew.
 // Failure: two rows of one unit, or none.
 
+#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "storage/sqlite/connection.h"
 #include "tests/support/fault_vfs.h"
+#include "tests/support/power_loss.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/uow/audited.h"
@@ -22,8 +25,10 @@ using absl::StatusCode;
 using test::FaultVfs;
 using test::IoCall;
 using test::StatusIs;
+using ::testing::HasSubstr;
 
 constexpr char kFirst[] = "01KAJ000000000000000000001";
+constexpr char kSecond[] = "01KAJ000000000000000000002";
 
 absl::Status Insert(UnitOfWork& unit, int id) {
   return unit.Execute("INSERT INTO t(id) VALUES (?1)", id);
@@ -48,8 +53,26 @@ class LostCommitTest : public ::testing::Test {
     engine_.reset();
   }
 
-  // The sync of the next COMMIT fails, and with `sticky` all after it.
-  void FailSync(bool sticky) { vfs_.Arm({.at = 1, .sticky = sticky, .call = IoCall::kSync}); }
+  // The sync of the next COMMIT fails, and with `sticky` all after it. With `spreads` all other calls
+  // as well, so that what was written is not overwritten.
+  void FailSync(bool sticky, bool spreads = false) {
+    vfs_.Arm({.at = 1, .sticky = sticky, .call = IoCall::kSync, .spreads = spreads});
+  }
+
+  // Leaves a unit in doubt, and the disk good again.
+  void Doubt(bool spreads) {
+    FailSync(/*sticky=*/true, spreads);
+    EXPECT_THAT(Run(kFirst, 1), StatusIs(StatusCode::kUnknown));
+    EXPECT_EQ(engine_->stats().in_doubt, 1);
+    vfs_.Disarm();
+  }
+
+  // As the first to open the file after a crash would have it: what is whole in the log is there.
+  void ReadLogAnew() {
+    std::fstream index(path_ + "-shm", std::ios::in | std::ios::out | std::ios::binary);
+    index << std::string(96, '\0');  // Both copies of its header.
+    ASSERT_TRUE(index.flush().good());
+  }
 
   absl::Status Run(const std::string& id, int row) {
     return engine_->Run({.uow_id = id}, [&](UnitOfWork& unit) { return Insert(unit, row); })
@@ -117,6 +140,126 @@ TEST_F(LostCommitTest, OneThatIsTriedAgainIsStored) {
   Close();
   EXPECT_EQ(StatusesOf(kFirst), "failed,committed");
   EXPECT_EQ(Rows(), "1");
+}
+
+// ---- In doubt -------------------------------------------------------------------------------
+
+TEST_F(LostCommitTest, NothingRunsUntilTheDiskIsGoodAgain) {
+  FailSync(/*sticky=*/true);
+  EXPECT_THAT(Run(kFirst, 1), StatusIs(StatusCode::kUnknown));
+  EXPECT_EQ(engine_->stats().unrecorded, 0);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(engine_->Run({},
+                             [](UnitOfWork&) -> absl::Status {
+                               ADD_FAILURE() << "ran";
+                               return absl::OkStatus();
+                             }),
+                StatusIs(StatusCode::kFailedPrecondition, HasSubstr("unknown")));
+    EXPECT_THAT(engine_->Begin({}).status(), StatusIs(StatusCode::kFailedPrecondition));
+  }
+  EXPECT_EQ(engine_->stats().in_doubt, 1);
+  vfs_.Disarm();
+  EXPECT_OK(Run(kSecond, 2));
+  EXPECT_EQ(engine_->stats().in_doubt, 0);
+  EXPECT_EQ(engine_->stats().unrecorded, 0);
+  EXPECT_EQ(StatusesOf(kFirst), "failed");
+  EXPECT_EQ(StatusesOf(kSecond), "committed");
+  EXPECT_EQ(Rows(), "2");
+}
+
+TEST_F(LostCommitTest, AnInteractiveUnitEndsTheDoubtAsWell) {
+  Doubt(/*spreads=*/true);
+  {
+    ASSERT_OK_AND_ASSIGN(InteractiveUnit unit, engine_->Begin({.uow_id = kSecond}));
+    EXPECT_EQ(StatusesOf(kFirst), "failed") << "before anything else";
+    ASSERT_OK(Insert(*unit, 2));
+    EXPECT_OK(unit.Commit());
+  }
+  EXPECT_EQ(Rows(), "2");
+}
+
+TEST_F(LostCommitTest, SoDoesClosing) {
+  Doubt(/*spreads=*/true);
+  Close();
+  EXPECT_EQ(StatusesOf(kFirst), "failed");
+  EXPECT_EQ(Rows(), "");
+}
+
+TEST_F(LostCommitTest, TheSameIdMayRunAgain) {
+  Doubt(/*spreads=*/true);
+  EXPECT_OK(Run(kFirst, 1));
+  EXPECT_EQ(StatusesOf(kFirst), "failed,committed");
+  EXPECT_EQ(Rows(), "1");
+}
+
+TEST_F(LostCommitTest, WhatCameBackIsKept) {
+  Doubt(/*spreads=*/true);
+  ReadLogAnew();
+  EXPECT_OK(Run(kSecond, 2));
+  EXPECT_EQ(engine_->stats().in_doubt, 0);
+  EXPECT_EQ(StatusesOf(kFirst), "committed");
+  ASSERT_OK_AND_ASSIGN(const Receipt again, engine_->Run({.uow_id = kFirst}, [](UnitOfWork&) {
+    ADD_FAILURE() << "ran";
+    return absl::OkStatus();
+  }));
+  EXPECT_TRUE(again.was_duplicate);
+  EXPECT_EQ(Rows(), "1,2");
+}
+
+// There is nothing to record then, and yet it has to be made certain.
+TEST_F(LostCommitTest, WhatCameBackIsSyncedBeforeItIsTold) {
+  Doubt(/*spreads=*/true);
+  ReadLogAnew();
+  FailSync(/*sticky=*/true);
+  EXPECT_THAT(Run(kFirst, 1), StatusIs(StatusCode::kFailedPrecondition));
+  vfs_.Disarm();
+  EXPECT_OK(Run(kFirst, 1));
+  EXPECT_EQ(Rows(), "1");
+}
+
+// The COMMIT of the failures is lost as well, and comes back.
+TEST_F(LostCommitTest, AFailureThatCameBackIsNotRecordedAgain) {
+  Doubt(/*spreads=*/false);
+  ReadLogAnew();
+  EXPECT_OK(Run(kSecond, 2));
+  EXPECT_EQ(StatusesOf(kFirst), "failed");
+  EXPECT_EQ(Rows(), "2");
+}
+
+TEST_F(LostCommitTest, AfterACrashTheLogDecides) {
+  Doubt(/*spreads=*/true);
+  const test::Disk::Files files = test::ReadFolder(directory_.path());
+  Close();
+  test::WriteFolder(directory_.path(), files);
+  Open();
+  EXPECT_EQ(StatusesOf(kFirst), "committed");
+  EXPECT_OK(Run(kFirst, 1));
+  EXPECT_EQ(StatusesOf(kFirst), "committed");
+  EXPECT_EQ(Rows(), "1");
+}
+
+TEST(LostCommitWithoutReceiptsTest, NothingTellsUntilOpenedAgain) {
+  FaultVfs vfs;
+  test::TemporaryDirectory directory;
+  const auto nothing = [](UnitOfWork&) { return absl::OkStatus(); };
+  for (const bool again : {false, true}) {
+    ASSERT_OK_AND_ASSIGN(
+        auto engine,
+        Engine::Open({.path = directory.File("app.db"),
+                      .receipts = false,
+                      .migrations = {*storage::MigrationSet::FromSql(
+                          "t", {{.version = 1, .name = "t", .up = "CREATE TABLE t(id)"}})}}));
+    if (again) {
+      EXPECT_OK(engine->Run({}, nothing));
+      break;
+    }
+    vfs.Arm({.at = 1, .call = IoCall::kSync});
+    EXPECT_THAT(engine->Run({}, [](UnitOfWork& unit) { return Insert(unit, 1); }),
+                StatusIs(StatusCode::kUnknown));
+    vfs.Disarm();
+    EXPECT_THAT(engine->Run({}, nothing),
+                StatusIs(StatusCode::kFailedPrecondition, HasSubstr("open the engine again")));
+  }
 }
 
 }  // namespace

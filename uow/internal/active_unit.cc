@@ -48,9 +48,10 @@ absl::Status ActiveUnit::Start(const RunOptions& options) {
   // The unit may be handed to another thread.
   lease.MakeTransferable();
   lease_.emplace(std::move(lease));
-  if (deadline_ != TimePoint::max()) connection().SetDeadline(deadline_);
-  connection().SetStop(options.stop);
   const TimePoint given = steady_clock::now();
+  VOUCH_RETURN_IF_ERROR(engine_.recorder_->EndDoubt(connection(), deadline_));
+  connection().SetDeadline(deadline_ == TimePoint::max() ? std::nullopt : std::optional(deadline_));
+  connection().SetStop(options.stop);
   timings_.lock_wait = absl::FromChrono(given - asked);
   VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
                          Transaction::Begin(connection(), TransactionMode::kWrite));
@@ -101,10 +102,8 @@ absl::StatusOr<Receipt> ActiveUnit::TryCommit() {
     transaction_.reset();
     engine_.recorder_->Ended(false);
     if (status.code() != absl::StatusCode::kUnknown) return status;
-    const auto [answer, recorded] = engine_.recorder_->Settle(connection(), {&record_, 1}, status);
-    if (absl::IsUnknown(answer)) engine_.SetInDoubt();
-    is_recorded_ = recorded;
-    return answer;
+    is_recorded_ = true;
+    return engine_.recorder_->Settle(connection(), {&record_, 1}, status);
   }
   transaction_.reset();
   engine_.recorder_->Ended(true);
