@@ -211,7 +211,9 @@ struct FaultVfs::Methods {
   }
 
   static int ShmMap(sqlite3_file* file, int page, int size, int extend, void volatile** memory) {
-    if (Fails(file, IoCall::kShmMap)) {
+    // What is there already needs no room.
+    const bool needs_room = extend != 0 || Self(file).vfs->Fault() != IoFault::kFull;
+    if (needs_room && Fails(file, IoCall::kShmMap)) {
       *memory = nullptr;
       return Self(file).vfs->Fault() == IoFault::kFull ? SQLITE_IOERR_SHMSIZE : SQLITE_IOERR_SHMMAP;
     }

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "storage/sqlite/connection.h"
 #include "tests/support/fault_vfs.h"
 #include "tests/support/power_loss.h"
@@ -236,6 +237,31 @@ TEST_F(LostCommitTest, AfterACrashTheLogDecides) {
   EXPECT_OK(Run(kFirst, 1));
   EXPECT_EQ(StatusesOf(kFirst), "committed");
   EXPECT_EQ(Rows(), "1");
+}
+
+// ---- A full disk ----------------------------------------------------------------------------
+
+// What did not find room cannot come back, so there is nothing to doubt.
+TEST_F(LostCommitTest, AUnitThatTheDiskHasNoRoomForIsNotCommitted) {
+  ASSERT_OK(Run(kSecond, 100));
+  for (int at = 1;; ++at) {
+    SCOPED_TRACE(absl::StrCat("write ", at));
+    vfs_.Arm({.at = at, .sticky = true, .fault = test::IoFault::kFull});
+    const absl::Status status =
+        engine_->Run({}, [&](UnitOfWork& unit) { return Insert(unit, at); }).status();
+    const bool hit = !vfs_.failed().empty();
+    vfs_.Disarm();
+    if (!hit) {
+      EXPECT_OK(status);
+      EXPECT_GT(at, 4) << "a COMMIT writes more";
+      EXPECT_EQ(Rows(), absl::StrCat(at, ",100"));
+      break;
+    }
+    EXPECT_THAT(status, StatusIs(StatusCode::kResourceExhausted));
+    EXPECT_EQ(engine_->stats().in_doubt, 0);
+    ReadLogAnew();
+    EXPECT_EQ(Rows(), "100");
+  }
 }
 
 TEST(LostCommitWithoutReceiptsTest, NothingTellsUntilOpenedAgain) {
