@@ -60,9 +60,7 @@ Engine::Engine(EngineOptions options, std::unique_ptr<storage::Database> databas
       database_(std::move(database)),
       ids_(*options_.wall_clock),
       recorder_(Recorder::Make(options_)),
-      group_(std::make_unique<GroupCommit>(
-          options_, *database_, *recorder_, [this] { return MayBegin(); },
-          [this] { SetInDoubt(); })),
+      group_(std::make_unique<GroupCommit>(options_, *database_, *recorder_)),
       random_(std::random_device()()) {}
 
 Engine::~Engine() { (void)Close(absl::InfiniteDuration()); }
@@ -126,20 +124,6 @@ absl::StatusOr<UnitRecord> Engine::NewRecord(const RunOptions& options) {
                     .band = options.band};
 }
 
-absl::Status Engine::MayBegin() const {
-  const MutexLock lock(&mutex_);
-  return MayBeginLocked();
-}
-
-absl::Status Engine::MayBeginLocked() const {
-  if (closed_) return absl::FailedPreconditionError("run: the engine is closed");
-  if (in_doubt_) {
-    return absl::FailedPreconditionError(
-        "run: the outcome of an earlier commit is unknown; open the engine again");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Engine::Enter(InFlight& unit) {
   if (const InFlight* other = unit.Enclosing()) {
     return absl::FailedPreconditionError(
@@ -148,7 +132,6 @@ absl::Status Engine::Enter(InFlight& unit) {
   }
   const MutexLock lock(&mutex_);
   if (closing_) return absl::FailedPreconditionError("run: the engine is closed");
-  VOUCH_RETURN_IF_ERROR(MayBeginLocked());
   unit.position_ = in_flight_.insert(in_flight_.end(), &unit);
   return absl::OkStatus();
 }
@@ -210,7 +193,7 @@ absl::StatusOr<Receipt> Engine::Run(const RunOptions& options,
                                                                     timeout - used, Random());
     if (!delay.has_value()) {
       record.execution_time = used;
-      RecordFailure(record, status);
+      RecordFailure(record, status, unit.is_recorded);
       in_flight.Unbind();
       Conclude(ended({}));
       if (unit.exception != nullptr) std::rethrow_exception(unit.exception);
@@ -243,13 +226,13 @@ absl::StatusOr<storage::ReadLease> Engine::Read(pool::CallSite site) {
 
 // ---- What is written after the fact ---------------------------------------------------------
 
-void Engine::RecordFailure(UnitRecord& record, const absl::Status& status) {
+void Engine::RecordFailure(UnitRecord& record, const absl::Status& status, bool is_recorded) {
   recorder_->DescribeFailure(record, status);
   {
     const MutexLock lock(&mutex_);
     ++(record.status == UnitStatus::kFailed ? counts_.failed : counts_.rolled_back);
   }
-  recorder_->Add(record);
+  if (!is_recorded) recorder_->Add(record);
   if (recorder_->unrecorded() == 0) return;
   // Whoever has the writer next records this one too. Where units wait, that is soon; else it is
   // done now, unless somebody else is writing.
@@ -259,6 +242,7 @@ void Engine::RecordFailure(UnitRecord& record, const absl::Status& status) {
 absl::Status Engine::FlushPending(absl::Duration timeout) {
   VOUCH_ASSIGN_OR_RETURN(storage::WriteLease lease, database_->Write(timeout));
   const auto flush = [&]() -> absl::Status {
+    VOUCH_RETURN_IF_ERROR(recorder_->EndDoubt(*lease, Recorder::TimePoint::max()));
     VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
                            Transaction::Begin(*lease, TransactionMode::kWrite));
     VOUCH_RETURN_IF_ERROR(recorder_->Begin(*lease));
@@ -281,7 +265,6 @@ absl::Status Engine::Close(absl::Duration timeout) {
     return std::max(absl::ZeroDuration(),
                     timeout - absl::FromChrono(options_.steady_clock->Now() - begun));
   };
-  bool in_doubt = false;
   {
     const MutexLock lock(&mutex_);
     closing_ = true;
@@ -299,9 +282,8 @@ absl::Status Engine::Close(absl::Duration timeout) {
                                                       " units are still running after ",
                                                       absl::FormatDuration(timeout), ": ", units));
     }
-    in_doubt = in_doubt_;
   }
-  if (!in_doubt) (void)FlushPending(std::max(time_left(), kLastFlush));
+  (void)FlushPending(std::max(time_left(), kLastFlush));
   const absl::Status status = database_->Close(time_left());
   if (status.ok()) {
     const MutexLock lock(&mutex_);
@@ -319,6 +301,7 @@ EngineStats Engine::stats() const {
   }
   stats.unrecorded = recorder_->unrecorded();
   stats.lost_records = recorder_->lost_records();
+  stats.in_doubt = recorder_->in_doubt();
   const GroupStats group = group_->stats();
   stats.waiting = static_cast<std::int64_t>(group_->waiting());
   stats.batches = group.batches;
@@ -355,14 +338,6 @@ void Engine::RunHooks(const EndedUnit& unit) {
     Log(LogLevel::kWarning, absl::StrCat("a hook of unit ", record.uow_id, ", which is ",
                                          NameOf(record.status), ", threw: ", thrown));
   }
-}
-
-void Engine::SetInDoubt() {
-  {
-    const MutexLock lock(&mutex_);
-    in_doubt_ = true;
-  }
-  Log(LogLevel::kError, "the outcome of a commit is unknown: no more units until reopened");
 }
 
 double Engine::Random() {

@@ -36,8 +36,9 @@
 //   kPermissionDenied    it changed a table that is in no store
 //   kFailedPrecondition  called within a unit of this engine, or the engine is closed; a savepoint
 //                        outlived the function
-//   kUnknown             COMMIT was sent and its outcome could not be found out; the engine takes no
-//                        more units until it is opened again
+//   kUnknown             COMMIT was sent and its outcome could not be made certain. The engine does
+//                        that before it runs another unit; until it can, units get
+//                        kFailedPrecondition. Then the unit's id tells: run it again, or look it up
 // Cost: a unit waits for the disk once, in COMMIT, together with those that ran since the last one.
 //   Encoding and hashing take about 5 µs a row, the ledger's two rows about 20 µs.
 
@@ -121,6 +122,8 @@ struct EngineStats {
   // more than the queue holds could not be written.
   std::int64_t unrecorded = 0;
   std::int64_t lost_records = 0;
+  // Units that were told kUnknown and whose outcome is not known yet.
+  std::int64_t in_doubt = 0;
   // How units were grouped: transactions committed, the most units in one, and transactions that
   // were rolled back and run again because a unit in them failed.
   std::int64_t batches = 0;
@@ -191,22 +194,18 @@ class Engine {
   absl::Status OpenLedger();
 
   absl::StatusOr<UnitRecord> NewRecord(const RunOptions& options);
-  // Why no unit may begin; OK if one may.
-  absl::Status MayBegin() const;
-  absl::Status MayBeginLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Enter(InFlight& unit);
   void Leave(InFlight& unit);
 
   // Sees to it that a unit that failed or was rolled back gets into the ledger: now when the writer
-  // is free, else with the next unit.
-  void RecordFailure(UnitRecord& record, const absl::Status& status);
+  // is free, else with the next unit, unless it `is_recorded`.
+  void RecordFailure(UnitRecord& record, const absl::Status& status, bool is_recorded);
   absl::Status FlushPending(absl::Duration timeout);
 
   void CountCommitted();
   // Tells whoever asked for it how a unit has ended: its hooks, then those who listen.
   void Conclude(const EndedUnit& unit);
   void RunHooks(const EndedUnit& unit);
-  void SetInDoubt();
   double Random();
   void Log(LogLevel level, std::string_view message) const;
 
@@ -226,8 +225,6 @@ class Engine {
   std::uint64_t random_ ABSL_GUARDED_BY(mutex_);
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  // A COMMIT's outcome is not known: nothing may be built on it.
-  bool in_doubt_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace vouch::uow

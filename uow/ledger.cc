@@ -202,4 +202,14 @@ absl::StatusOr<std::optional<std::int64_t>> Ledger::FindCommitted(SqliteConnecti
   return query->Get<std::int64_t>(0);
 }
 
+absl::StatusOr<bool> Ledger::HasFailure(SqliteConnection& connection, const UnitRecord& record) {
+  VOUCH_ASSIGN_OR_RETURN(
+      const StatementPtr query,
+      connection.PrepareTrusted("SELECT 1 FROM unit_of_work WHERE status = ?1 AND created_ts = ?2"
+                                " AND uow_id = ?3 AND retry_count = ?4"));
+  VOUCH_RETURN_IF_ERROR(
+      query->BindBorrowed(NameOf(record.status), record.created, record.uow_id, record.retries));
+  return query->Step();
+}
+
 }  // namespace vouch::uow

@@ -82,6 +82,9 @@ class Ledger {
   absl::StatusOr<std::optional<std::int64_t>> FindCommitted(storage::SqliteConnection& connection,
                                                             std::string_view uow_id);
 
+  // Whether this very try of a unit, with as many retries, is there as failed or rolled back.
+  absl::StatusOr<bool> HasFailure(storage::SqliteConnection& connection, const UnitRecord& record);
+
   // What was appended since Refresh() is, or is not, part of the ledger now.
   void Committed() { committed_ = head_; }
   void Abandoned() { head_ = committed_; }

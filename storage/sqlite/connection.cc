@@ -24,6 +24,7 @@
 #include "storage/sqlite/file.h"
 #include "storage/sqlite/hardening.h"
 #include "storage/sqlite/internal/blob_handle.h"
+#include "storage/sqlite/internal/log_tail.h"
 #include "storage/sqlite/internal/open_files.h"
 #include "storage/sqlite/internal/value.h"
 
@@ -533,10 +534,11 @@ absl::Status SqliteConnection::Commit() {
   if (status.ok() || in_transaction()) return status;
   // SQLite has given the transaction up, yet its frames may be in the log and survive a crash: it
   // writes and syncs them before it needs memory for their index; and where the disk is full for
-  // the last of them, an older log's bytes can lie that happen to be the same page.
+  // the last of them, an older log's bytes can lie that happen to be the same page. The latter shows.
   const int code = NativeCode(status).value_or(0);
   const int family = code & 0xFF;
   if (family != SQLITE_IOERR && family != SQLITE_NOMEM && family != SQLITE_FULL) return status;
+  if (code == SQLITE_FULL && !storage_internal::LogTailMayCommit(db_)) return status;
   return WithNativeCode(absl::UnknownError(status.message()), code);
 }
 

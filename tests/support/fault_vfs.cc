@@ -211,7 +211,9 @@ struct FaultVfs::Methods {
   }
 
   static int ShmMap(sqlite3_file* file, int page, int size, int extend, void volatile** memory) {
-    if (Fails(file, IoCall::kShmMap)) {
+    // What is there already needs no room.
+    const bool needs_room = extend != 0 || Self(file).vfs->Fault() != IoFault::kFull;
+    if (needs_room && Fails(file, IoCall::kShmMap)) {
       *memory = nullptr;
       return Self(file).vfs->Fault() == IoFault::kFull ? SQLITE_IOERR_SHMSIZE : SQLITE_IOERR_SHMMAP;
     }
@@ -270,6 +272,8 @@ bool FaultVfs::Fails(IoCall call, const char* file) {
   const MutexLock lock(&mutex_);
   ++counts_[static_cast<std::size_t>(call)];
   if (!CanHit(plan_.fault, call)) return false;
+  const bool spread = plan_.spreads && !failed_.empty();
+  if (call != plan_.call.value_or(call) && !spread) return false;
   ++hit_;
   const bool fails = plan_.at > 0 && (hit_ == plan_.at || (plan_.sticky && hit_ > plan_.at));
   if (fails && failed_.empty()) {

@@ -22,6 +22,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,8 @@ struct FaultPlan {
   std::int64_t at = 0;  // Which of the calls that `fault` can hit, from 1; 0: none.
   bool sticky = false;  // And all after it.
   IoFault fault = IoFault::kError;
+  std::optional<IoCall> call = {};  // Only calls of this kind are hit, and counted by `at`;
+  bool spreads = false;             // but after the first, if sticky, calls of all kinds.
 };
 
 // Something that changed the disk, or may have.

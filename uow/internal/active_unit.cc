@@ -48,9 +48,10 @@ absl::Status ActiveUnit::Start(const RunOptions& options) {
   // The unit may be handed to another thread.
   lease.MakeTransferable();
   lease_.emplace(std::move(lease));
-  if (deadline_ != TimePoint::max()) connection().SetDeadline(deadline_);
-  connection().SetStop(options.stop);
   const TimePoint given = steady_clock::now();
+  VOUCH_RETURN_IF_ERROR(engine_.recorder_->EndDoubt(connection(), deadline_));
+  connection().SetDeadline(deadline_ == TimePoint::max() ? std::nullopt : std::optional(deadline_));
+  connection().SetStop(options.stop);
   timings_.lock_wait = absl::FromChrono(given - asked);
   VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
                          Transaction::Begin(connection(), TransactionMode::kWrite));
@@ -101,9 +102,8 @@ absl::StatusOr<Receipt> ActiveUnit::TryCommit() {
     transaction_.reset();
     engine_.recorder_->Ended(false);
     if (status.code() != absl::StatusCode::kUnknown) return status;
-    const absl::Status answer = engine_.recorder_->Settle(connection(), {&record_, 1}, status);
-    if (answer.code() == absl::StatusCode::kUnknown) engine_.SetInDoubt();
-    return answer;
+    is_recorded_ = true;
+    return engine_.recorder_->Settle(connection(), {&record_, 1}, status);
   }
   transaction_.reset();
   engine_.recorder_->Ended(true);
@@ -142,7 +142,7 @@ void ActiveUnit::End(UnitStatus status, const absl::Status& why) {
                                                                : participation_.failed_store();
   lease_.reset();
   record_.execution_time = absl::FromChrono(engine_.options_.steady_clock->Now() - begun_);
-  engine_.RecordFailure(record_, why);
+  engine_.RecordFailure(record_, why, is_recorded_);
   Conclude(why, {});
 }
 

@@ -61,6 +61,7 @@ class ActiveUnit {
   const TimePoint deadline_;
   InFlight in_flight_;
   bool entered_ = false;
+  bool is_recorded_ = false;  // That it failed, the recorder sees to that.
 
   // In the order in which they are made; they are undone in the opposite one.
   std::optional<storage::WriteLease> lease_;

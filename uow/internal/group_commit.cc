@@ -42,12 +42,8 @@ bool GroupCommit::Unit::IsStop(const absl::Status& status) const {
 }
 
 GroupCommit::GroupCommit(const EngineOptions& options, storage::Database& database,
-                         Recorder& recorder, Gate gate, std::function<void()> on_doubt)
-    : options_(options),
-      database_(database),
-      recorder_(recorder),
-      gate_(std::move(gate)),
-      on_doubt_(std::move(on_doubt)) {}
+                         Recorder& recorder)
+    : options_(options), database_(database), recorder_(recorder) {}
 
 void GroupCommit::Run(Unit& unit) {
   unit.entered = steady_clock::now();
@@ -253,7 +249,6 @@ absl::StatusOr<Receipt> GroupCommit::CallFunction(Unit& unit, Outcome& outcome) 
 // ---- The transaction ------------------------------------------------------------------------
 
 absl::Status GroupCommit::BeginBatch(Unit& unit, TimePoint now) {
-  VOUCH_RETURN_IF_ERROR(gate_());
   const TimePoint deadline = unit.DeadlineAt(now);
   if (!lease_.has_value()) {
     pool::AcquireOptions acquire{.timeout = TimeUntil(deadline, now)};
@@ -264,6 +259,7 @@ absl::Status GroupCommit::BeginBatch(Unit& unit, TimePoint now) {
     lease_.emplace(std::move(lease));
   }
   SqliteConnection& connection = **lease_;
+  VOUCH_RETURN_IF_ERROR(recorder_.EndDoubt(connection, deadline));
   // After a replay the connection is kept, and with it the limits of who had it before.
   connection.SetDeadline(deadline == TimePoint::max() ? std::nullopt : std::optional(deadline));
   connection.SetStop(unit.has_run ? std::stop_token() : unit.stop);
@@ -337,9 +333,9 @@ void GroupCommit::Settle(const absl::Status& lost) {
   for (Unit* const unit : units_) {
     if (unit->result.ok() && unit->result->was_duplicate) continue;
     records.push_back(unit->record);
+    unit->is_recorded = true;
   }
   const absl::Status answer = recorder_.Settle(**lease_, records, lost);
-  if (answer.code() == absl::StatusCode::kUnknown) on_doubt_();
   // Also those who failed, or are duplicates, may have done so for what a neighbour did.
   for (Unit* const unit : units_) {
     unit->record.status = UnitStatus::kFailed;

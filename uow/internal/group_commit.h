@@ -21,7 +21,6 @@
 
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -86,7 +85,8 @@ class GroupCommit {
     Hooks hooks;                   // Of its last attempt, as are the next two.
     Participation participation;
     UnitTimings timings;
-    bool has_run = false;  // To its end: from then on its deadline does not cancel it.
+    bool is_recorded = false;  // That it failed, the recorder sees to that.
+    bool has_run = false;      // To its end: from then on its deadline does not cancel it.
     int replays = 0;
     TimePoint entered{};  // The line; of the system's clock.
 
@@ -96,11 +96,7 @@ class GroupCommit {
     bool IsStop(const absl::Status& status) const;
   };
 
-  // Why no more units are let in, OK if they are.
-  using Gate = std::function<absl::Status()>;
-
-  GroupCommit(const EngineOptions& options, storage::Database& database, Recorder& recorder,
-              Gate gate, std::function<void()> on_doubt);
+  GroupCommit(const EngineOptions& options, storage::Database& database, Recorder& recorder);
   GroupCommit(const GroupCommit&) = delete;
   GroupCommit& operator=(const GroupCommit&) = delete;
 
@@ -142,8 +138,6 @@ class GroupCommit {
   const EngineOptions& options_;
   storage::Database& database_;
   Recorder& recorder_;
-  const Gate gate_;
-  const std::function<void()> on_doubt_;
 
   Line line_;
 

@@ -47,9 +47,9 @@ void NullRecorder::NoteCommitTime(std::int64_t /*first*/, std::int64_t /*last*/,
 
 void NullRecorder::Add(UnitRecord /*record*/) {}
 
-absl::Status NullRecorder::Settle(storage::SqliteConnection& /*connection*/,
-                                  std::span<const UnitRecord> /*units*/, const absl::Status& lost) {
-  return OutcomeUnknown(lost);
+absl::StatusOr<bool> NullRecorder::TryEndDoubt(storage::SqliteConnection& /*connection*/) {
+  return absl::FailedPreconditionError(
+      "there are no receipts that would tell; open the engine again");
 }
 
 }  // namespace vouch::uow

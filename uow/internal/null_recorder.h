@@ -25,9 +25,10 @@ class NullRecorder final : public Recorder {
                                  const UnitRecord& record) override;
   void NoteCommitTime(std::int64_t first, std::int64_t last, absl::Duration time) override;
   void Add(UnitRecord record) override;
-  // There is nothing to write that would settle it: kUnknown.
-  absl::Status Settle(storage::SqliteConnection& connection, std::span<const UnitRecord> units,
-                      const absl::Status& lost) override;
+
+ private:
+  // There is nothing that would tell, so doubt lasts until the engine is opened again.
+  absl::StatusOr<bool> TryEndDoubt(storage::SqliteConnection& connection) override;
 };
 
 }  // namespace vouch::uow

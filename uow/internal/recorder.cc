@@ -24,7 +24,7 @@ using storage::TransactionMode;
 
 // Failed units that wait to be recorded; more are counted as lost.
 constexpr std::size_t kMostUnrecorded = 1024;
-// How long writing the failures may take after a COMMIT whose outcome was lost.
+// How long finding out the outcome of a COMMIT that was lost may take.
 constexpr auto kSettleTimeout = std::chrono::seconds(5);
 
 absl::StatusOr<std::int64_t> SchemaVersion(SqliteConnection& connection) {
@@ -32,6 +32,31 @@ absl::StatusOr<std::int64_t> SchemaVersion(SqliteConnection& connection) {
                          connection.PrepareTrusted("PRAGMA schema_version"));
   VOUCH_RETURN_IF_ERROR(query->Step().status());
   return query->Get<std::int64_t>(0);
+}
+
+// A COMMIT of what has changed nothing writes nothing, and makes nothing certain. This sets a number
+// in the file's header to what it is, for which SQLite writes the page.
+absl::Status WriteSomething(SqliteConnection& connection) {
+  VOUCH_ASSIGN_OR_RETURN(const StatementPtr query,
+                         connection.PrepareTrusted("PRAGMA main.user_version"));
+  VOUCH_RETURN_IF_ERROR(query->Step().status());
+  const auto version = query->Get<std::int64_t>(0);
+  query->Reset();
+  VOUCH_ASSIGN_OR_RETURN(const StatementPtr set, connection.PrepareTrusted(absl::StrCat(
+                                                     "PRAGMA main.user_version = ", version)));
+  return set->Run();
+}
+
+void SetLimit(SqliteConnection& connection, Recorder::TimePoint until) {
+  connection.SetDeadline(std::min(until, std::chrono::steady_clock::now() + kSettleTimeout));
+  connection.SetStop({});
+}
+
+// What to tell the units of a COMMIT that was `lost`, by what came of settling it.
+absl::Status AnswerTo(const absl::Status& lost, const absl::StatusOr<bool>& came_back) {
+  if (!came_back.ok()) return storage::Annotate(lost, "commit: outcome unknown: ");
+  if (*came_back) return storage::Annotate(lost, "commit: failed, and is in the ledger: ");
+  return absl::AbortedError(absl::StrCat("commit: not committed: ", std::string(lost.message())));
 }
 
 }  // namespace
@@ -102,7 +127,7 @@ absl::Status Recorder::Begin(SqliteConnection& connection) {
     being_recorded_.swap(unrecorded_);
   }
   for (const UnitRecord& record : being_recorded_) {
-    VOUCH_RETURN_IF_ERROR(ledger_.Append(connection, record, {}).status());
+    VOUCH_RETURN_IF_ERROR(AppendFailure(connection, record, tried_));
   }
   return absl::OkStatus();
 }
@@ -112,10 +137,12 @@ void Recorder::Ended(bool committed) {
     ledger_.Committed();
     commit_time_.reset();
     being_recorded_.clear();
+    tried_ = false;
     return;
   }
   ledger_.Abandoned();
   if (being_recorded_.empty()) return;
+  tried_ = true;
   const MutexLock lock(&mutex_);
   unrecorded_.insert(unrecorded_.begin(), std::make_move_iterator(being_recorded_.begin()),
                      std::make_move_iterator(being_recorded_.end()));
@@ -166,30 +193,85 @@ void Recorder::Add(UnitRecord record) {
   unrecorded_.push_back(std::move(record));
 }
 
+// ---- Doubt ----------------------------------------------------------------------------------
+
 absl::Status Recorder::Settle(SqliteConnection& connection, std::span<const UnitRecord> units,
                               const absl::Status& lost) {
-  connection.SetDeadline(std::chrono::steady_clock::now() + kSettleTimeout);
-  const auto record = [&]() -> absl::Status {
-    VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
-                           Transaction::Begin(connection, TransactionMode::kWrite));
-    VOUCH_RETURN_IF_ERROR(Begin(connection));
+  {
+    const MutexLock lock(&mutex_);
     for (UnitRecord failure : units) {
       failure.status = UnitStatus::kFailed;
       DescribeFailure(failure, lost);
-      VOUCH_RETURN_IF_ERROR(ledger_.Append(connection, failure, {}).status());
+      doubtful_.push_back(std::move(failure));
     }
-    return transaction.Commit();
-  };
-  const absl::Status status = record();
-  Ended(status.ok());
-  if (status.ok()) {
-    return absl::AbortedError(absl::StrCat("commit: not committed: ", std::string(lost.message())));
   }
-  return OutcomeUnknown(lost);
+  SetLimit(connection, TimePoint::max());
+  const absl::StatusOr<bool> came_back = TryEndDoubt(connection);
+  if (!came_back.ok()) {
+    Log(LogLevel::kError,
+        absl::StrCat("the outcome of a commit of ", units.size(),
+                     " units is unknown: ", std::string(came_back.status().message())));
+  }
+  return AnswerTo(lost, came_back);
 }
 
-absl::Status Recorder::OutcomeUnknown(const absl::Status& lost) {
-  return storage::Annotate(lost, "commit: outcome unknown, open the engine again to go on: ");
+absl::Status Recorder::EndDoubt(SqliteConnection& connection, TimePoint until) {
+  const std::int64_t units = in_doubt();
+  if (units == 0) return absl::OkStatus();
+  SetLimit(connection, until);
+  const absl::StatusOr<bool> came_back = TryEndDoubt(connection);
+  if (!came_back.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "run: the outcome of an earlier commit of ", units,
+        " units is unknown, and still is: ", std::string(came_back.status().message())));
+  }
+  Log(LogLevel::kWarning,
+      absl::StrCat("the outcome of a commit of ", units,
+                   " units is known now: ", *came_back ? "committed" : "not committed"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Recorder::TryEndDoubt(SqliteConnection& connection) {
+  bool came_back = false;
+  const auto write = [&]() -> absl::Status {
+    VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
+                           Transaction::Begin(connection, TransactionMode::kWrite));
+    VOUCH_RETURN_IF_ERROR(Begin(connection));
+    for (const UnitRecord& failure : Doubtful()) {
+      VOUCH_ASSIGN_OR_RETURN(const auto seq, ledger_.FindCommitted(connection, failure.uow_id));
+      came_back = came_back || seq.has_value();
+      if (seq.has_value()) continue;
+      VOUCH_RETURN_IF_ERROR(AppendFailure(connection, failure, /*tried=*/true));
+    }
+    VOUCH_RETURN_IF_ERROR(WriteSomething(connection));
+    return transaction.Commit();
+  };
+  const absl::Status status = write();
+  Ended(status.ok());
+  VOUCH_RETURN_IF_ERROR(status);
+  const MutexLock lock(&mutex_);
+  doubtful_.clear();
+  return came_back;
+}
+
+absl::Status Recorder::AppendFailure(SqliteConnection& connection, const UnitRecord& record,
+                                     bool tried) {
+  if (tried) {
+    VOUCH_ASSIGN_OR_RETURN(const bool is_there, ledger_.HasFailure(connection, record));
+    if (is_there) return absl::OkStatus();
+  }
+  return ledger_.Append(connection, record, {}).status();
+}
+
+std::vector<UnitRecord> Recorder::Doubtful() const {
+  const MutexLock lock(&mutex_);
+  return doubtful_;
+}
+
+// ---- Telling about it -----------------------------------------------------------------------
+
+void Recorder::Log(LogLevel level, const std::string& line) const {
+  if (options_.log) options_.log(level, line);
 }
 
 bool Recorder::MayTrack(std::string_view store) const {
@@ -209,6 +291,11 @@ std::string Recorder::StoreOf(const absl::Status& status) const {
 std::int64_t Recorder::unrecorded() const {
   const MutexLock lock(&mutex_);
   return static_cast<std::int64_t>(unrecorded_.size());
+}
+
+std::int64_t Recorder::in_doubt() const {
+  const MutexLock lock(&mutex_);
+  return static_cast<std::int64_t>(doubtful_.size());
 }
 
 std::int64_t Recorder::lost_records() const {

@@ -7,7 +7,26 @@
 //                                │                            └──> ROLLBACK ──> Ended(false)
 //                                └─ writes what earlier units left: failures, commit times
 //
-// Thread safety: the holder of the writer, one thread at a time; Add(), unrecorded() and
+// A COMMIT that failed while it was written is invisible now and can be there after a crash: its
+// frames are in the log. Looking does not tell, writing does: the next COMMIT that succeeds overwrites
+// them, or makes them stay. Until then its units are in doubt, and no other unit may begin:
+//
+//                     ┌───────── EndDoubt() ──────────┐
+//                     v                               │
+//     units commit: certain ──COMMIT is lost──> Settle() ──> in doubt ──┐ EndDoubt()
+//                     ^                          │                ^     │ fails
+//                     └──────────────────────────┘                └─────┘
+//
+//   certain    every unit that has ended is in the ledger as what it is, or waits to be recorded as
+//              failed
+//   in doubt   the units of one COMMIT; the recorder keeps what is to be said of them
+//
+// Both edges back to certain are one transaction: it looks for each unit, by then a row that is there
+// stays (another process may have recovered the log), and who has none is recorded as failed; then
+// COMMIT. Settle() tries it at once; after that whoever has the writer next does, before its own unit.
+// When the process ends in doubt, what the log then holds decides.
+//
+// Thread safety: the holder of the writer, one thread at a time; Add(), unrecorded(), in_doubt() and
 //   lost_records() any thread.
 // Ownership: borrows the options.
 // Errors: those of the database, and of Ledger.
@@ -28,6 +47,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "pool/mutex.h"
+#include "storage/clock.h"
 #include "storage/sqlite/connection.h"
 #include "uow/ledger.h"
 #include "uow/options.h"
@@ -38,6 +58,8 @@ namespace vouch::uow {
 
 class Recorder {
  public:
+  using TimePoint = storage::SteadyClock::TimePoint;
+
   // The one that the options ask for.
   static std::unique_ptr<Recorder> Make(const EngineOptions& options);
 
@@ -78,12 +100,16 @@ class Recorder {
   // More than the queue holds are counted as lost.
   virtual void Add(UnitRecord record);
 
-  // Of a COMMIT that failed while it was written. It is invisible now, and can be there after a
-  // crash: its frames are in the log. Looking would not tell; writing does, for it overwrites them.
-  // So the failures of its units are committed first, and only then are they said not to be. Returns
-  // what to tell them: kAborted: they are not committed. kUnknown: that could not be written either.
-  virtual absl::Status Settle(storage::SqliteConnection& connection,
-                              std::span<const UnitRecord> units, const absl::Status& lost);
+  // Of a COMMIT of these units that failed while it was written. Nobody else need see to their
+  // records. Returns what to tell them. kAborted: they are not committed. kUnknown: they are in doubt,
+  // or were found to be committed after all.
+  absl::Status Settle(storage::SqliteConnection& connection, std::span<const UnitRecord> units,
+                      const absl::Status& lost);
+
+  // Before anything else that is done with the writer: ends the doubt that there is, if there is one;
+  // tries until `until` at the latest. Changes the connection's limits. kFailedPrecondition: it lasts,
+  // and nothing may be begun. REQUIRES: no transaction is open.
+  absl::Status EndDoubt(storage::SqliteConnection& connection, TimePoint until);
 
   // A record with what the ledger says of its failure, now.
   void DescribeFailure(UnitRecord& record, const absl::Status& status) const;
@@ -97,14 +123,21 @@ class Recorder {
   std::string StoreOf(const absl::Status& status) const;
 
   std::int64_t unrecorded() const;
+  std::int64_t in_doubt() const;
   std::int64_t lost_records() const;
 
  protected:
   const EngineOptions& options() const { return options_; }
   std::string Now() const;
-  static absl::Status OutcomeUnknown(const absl::Status& lost);
 
  private:
+  // One try. Whether any of the units was found to be committed.
+  virtual absl::StatusOr<bool> TryEndDoubt(storage::SqliteConnection& connection);
+  // Unless it was `tried` before and is there: that try's COMMIT may have been lost as well.
+  absl::Status AppendFailure(storage::SqliteConnection& connection, const UnitRecord& record,
+                             bool tried);
+  std::vector<UnitRecord> Doubtful() const;
+  void Log(LogLevel level, const std::string& line) const;
   absl::Status ReloadSchema(storage::SqliteConnection& connection);
   absl::Status RefuseUnreceiptedRows(storage::SqliteConnection& connection);
 
@@ -121,9 +154,11 @@ class Recorder {
   };
   std::optional<CommitTime> commit_time_;   // Of the last units, not yet in their rows.
   std::vector<UnitRecord> being_recorded_;  // Taken from unrecorded_ by the open transaction.
+  bool tried_ = false;  // A transaction with some of unrecorded_ did not end well.
 
   mutable pool::Mutex mutex_;
   std::vector<UnitRecord> unrecorded_ ABSL_GUARDED_BY(mutex_);
+  std::vector<UnitRecord> doubtful_ ABSL_GUARDED_BY(mutex_);  // As failures.
   std::int64_t lost_records_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
