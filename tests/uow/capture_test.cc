@@ -11,12 +11,21 @@
 
 #include "uow/capture.h"
 
+#include <malloc.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -205,6 +214,144 @@ TEST(CaptureTest, WritesAreTheDifferenceOfTheTables) {
   ASSERT_OK_AND_ASSIGN(auto reader, engine->Read());
   ASSERT_OK_AND_ASSIGN(const AuditReport report, Audit(*reader, {}));
   EXPECT_TRUE(report.verified) << report.findings.front().message;
+}
+
+// Random statements and savepoints, in words that RunScript() understands.
+std::vector<std::string> DrawScript(test::Random& random, Statements& statements) {
+  std::vector<std::string> script;
+  int open = 0;
+  for (int i = random.Uniform(0, 12); i > 0; --i) {
+    if (random.OneIn(5)) {
+      script.emplace_back("SAVEPOINT");
+      ++open;
+    } else if (open > 0 && random.OneIn(4)) {
+      script.emplace_back(random.OneIn(2) ? "RELEASE" : "ROLLBACK TO");
+      --open;
+    }
+    script.push_back(statements.Next());
+  }
+  for (; open > 0; --open) script.emplace_back("RELEASE");
+  return script;
+}
+
+absl::Status RunScript(UnitOfWork& unit, const std::vector<std::string>& script) {
+  std::vector<storage::Savepoint> savepoints;
+  for (const std::string& step : script) {
+    if (step == "SAVEPOINT") {
+      VOUCH_ASSIGN_OR_RETURN(auto savepoint, unit.BeginSavepoint());
+      savepoints.push_back(std::move(savepoint));
+    } else if (step == "RELEASE" || step == "ROLLBACK TO") {
+      VOUCH_RETURN_IF_ERROR(step == "RELEASE" ? savepoints.back().Release()
+                                              : savepoints.back().Rollback());
+      savepoints.pop_back();
+    } else {
+      (void)unit.Execute(step);  // One that fails is part of the property.
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string Describe(const WriteRecord& write) {
+  std::string bytes;
+  AppendWrite(bytes, write);
+  return bytes;
+}
+
+// Property: how much memory the capture may take changes nothing of a receipt.
+// Method: the same random units on engines of which one keeps all in memory, one puts every record
+// by at once, and one a few at a time. Failure: another write, or another order.
+TEST(CaptureTest, WhatIsPutByInAFileComesBackTheSame) {
+  test::Random random;
+  Statements statements(random);
+  auto schema =
+      storage::MigrationSet::FromSql("shapes", {{.version = 1, .name = "tables", .up = kSchema}});
+  ASSERT_OK(schema);
+  std::vector<std::unique_ptr<Engine>> engines;
+  for (const std::int64_t bytes : {std::int64_t{8} << 20, std::int64_t{1}, std::int64_t{1'000}}) {
+    ASSERT_OK_AND_ASSIGN(
+        auto engine,
+        Engine::Open({.path = ":memory:", .migrations = {*schema}, .capture_bytes = bytes}));
+    engines.push_back(std::move(engine));
+  }
+  const int units = 300 * (std::getenv("VOUCH_TEST_LONG") != nullptr ? 20 : 1);
+  std::int64_t writes = 0;
+  for (int i = 0; i < units; ++i) {
+    const std::vector<std::string> script = DrawScript(random, statements);
+    std::vector<std::vector<std::string>> told;
+    for (const auto& engine : engines) {
+      ASSERT_OK_AND_ASSIGN(const Receipt receipt, engine->Run({}, [&](UnitOfWork& unit) {
+        return RunScript(unit, script);
+      }));
+      ASSERT_OK_AND_ASSIGN(auto reader, engine->Read());
+      ASSERT_OK_AND_ASSIGN(const StoredReceipt stored, ReadReceipt(*reader, receipt.seq));
+      EXPECT_EQ(stored.stored_hash, storage::HexOf(receipt.hash));
+      EXPECT_EQ(receipt.stores, stored.writes.empty() ? 0 : 1);
+      std::int64_t bytes = 0;
+      auto& lines = told.emplace_back();
+      for (const WriteRecord& write : stored.writes) {
+        bytes += write.bytes;
+        lines.push_back(Describe(write));
+      }
+      EXPECT_EQ(receipt.bytes_written, bytes);
+      EXPECT_EQ(receipt.writes, static_cast<std::int64_t>(lines.size()));
+    }
+    writes += static_cast<std::int64_t>(told[0].size());
+    ASSERT_EQ(told[1], told[0]) << "unit " << i;
+    ASSERT_EQ(told[2], told[0]) << "unit " << i;
+  }
+  EXPECT_GT(writes, units) << "the statements do too little to prove anything";
+  for (const auto& engine : engines) {
+    ASSERT_OK_AND_ASSIGN(auto reader, engine->Read());
+    ASSERT_OK_AND_ASSIGN(const AuditReport report, Audit(*reader, {}));
+    EXPECT_TRUE(report.verified) << report.findings.front().message;
+  }
+}
+
+// What the program holds beside SQLite, whose caches have bounds of their own.
+std::int64_t HeldBytes() {
+  const struct mallinfo2 info = ::mallinfo2();
+  return static_cast<std::int64_t>(info.uordblks + info.hblkhd) - sqlite3_memory_used();
+}
+
+// Looks all the time; a peak of a moment can escape it, what grows with the rows cannot.
+class HighestHeld {
+ public:
+  HighestHeld()
+      : watcher_([this](const std::stop_token& stop) {
+          while (!stop.stop_requested()) {
+            highest_ = std::max(highest_.load(), HeldBytes());
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+          }
+        }) {}
+  std::int64_t growth() const { return highest_ - before_; }
+
+ private:
+  const std::int64_t before_ = HeldBytes();
+  std::atomic<std::int64_t> highest_ = before_;
+  std::jthread watcher_;
+};
+
+TEST(CaptureTest, AUnitOfManyRowsTakesBoundedMemory) {
+  constexpr std::int64_t kRows = 25'000;
+  auto schema = storage::MigrationSet::FromSql(
+      "t", {{.version = 1, .name = "t", .up = "CREATE TABLE t(id INTEGER PRIMARY KEY, x)"}});
+  ASSERT_OK(schema);
+  ASSERT_OK_AND_ASSIGN(
+      const auto engine,
+      Engine::Open({.path = ":memory:", .migrations = {*schema}, .capture_bytes = 64 << 10}));
+  const auto run = [&](const char* sql) -> std::int64_t {
+    const HighestHeld highest;
+    const auto receipt =
+        engine->Run({}, [&](UnitOfWork& unit) { return unit.Execute(sql, kRows); });
+    EXPECT_OK(receipt);
+    // All in memory these rows took 8 MiB.
+    EXPECT_LT(highest.growth(), 2 << 20) << sql;
+    return receipt.ok() ? receipt->writes : -1;
+  };
+  EXPECT_EQ(run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)"
+                " INSERT INTO t SELECT i, 'a text of some length' FROM n"),
+            kRows);
+  EXPECT_EQ(run("UPDATE t SET x = x || '.' WHERE id <= ?1"), kRows);
 }
 
 class CaptureShapesTest : public ::testing::Test {

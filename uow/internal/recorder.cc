@@ -101,7 +101,7 @@ absl::Status Recorder::Begin(SqliteConnection& connection) {
     const MutexLock lock(&mutex_);
     being_recorded_.swap(unrecorded_);
   }
-  for (const UnitRecord& record : being_recorded_) {
+  for (UnitRecord& record : being_recorded_) {
     VOUCH_RETURN_IF_ERROR(ledger_.Append(connection, record, {}).status());
   }
   return absl::OkStatus();
@@ -131,9 +131,10 @@ absl::StatusOr<std::optional<Receipt>> Recorder::FindCommitted(SqliteConnection&
   return std::move(stored.receipt);
 }
 
-absl::StatusOr<Receipt> Recorder::Append(SqliteConnection& connection, const UnitRecord& record) {
+absl::StatusOr<Receipt> Recorder::Append(SqliteConnection& connection, UnitRecord& record,
+                                         WriteSource writes) {
   std::string now = Now();
-  VOUCH_ASSIGN_OR_RETURN(Receipt receipt, ledger_.Append(connection, record, now));
+  VOUCH_ASSIGN_OR_RETURN(Receipt receipt, ledger_.Append(connection, record, now, writes));
   receipt.committed = std::move(now);
   return receipt;
 }
@@ -146,7 +147,7 @@ void Recorder::NoteCommitTime(std::int64_t first, std::int64_t last, absl::Durat
 // ---- Failures -------------------------------------------------------------------------------
 
 void Recorder::DescribeFailure(UnitRecord& record, const absl::Status& status) const {
-  record.writes.clear();
+  record.parts.clear();
   if (record.status != UnitStatus::kFailed) {
     record.failed_store.clear();
     return;

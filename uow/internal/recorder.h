@@ -67,8 +67,8 @@ class Recorder {
   virtual absl::StatusOr<std::optional<Receipt>> FindCommitted(
       storage::SqliteConnection& connection, std::string_view uow_id);
   // Appends the receipt of a unit that ends well now.
-  virtual absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection,
-                                         const UnitRecord& record);
+  virtual absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection, UnitRecord& record,
+                                         WriteSource writes);
 
   // Units `first` to `last` were committed by one COMMIT that took `time`; the next transaction
   // writes it down.
@@ -88,6 +88,8 @@ class Recorder {
   // A record with what the ledger says of its failure, now.
   void DescribeFailure(UnitRecord& record, const absl::Status& status) const;
 
+  // How much memory the capture of one unit takes (uow/capture.h).
+  std::int64_t capture_bytes() const { return options_.capture_bytes; }
   // Whether it is an explicit store, whose records units may declare.
   bool MayTrack(std::string_view store) const;
 
