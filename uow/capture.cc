@@ -1,10 +1,14 @@
 #include "uow/capture.h"
 
+#include <algorithm>
 #include <bit>
+#include <cassert>
 #include <charconv>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "storage/error.h"
 #include "storage/status_macros.h"
 
 namespace vouch::uow {
@@ -70,6 +74,40 @@ std::vector<Value> KeyOfRecordId(std::string_view id, std::string_view prefix) {
   }
 }
 
+// What a record takes in the map by ids, which is at least 7/16 full when it has grown.
+constexpr std::size_t kMapBytes = 40;
+
+// ---- What is put into the temporary file ----
+// Both begin with the record's position, most significant byte first, so that of several the first
+// and the last are found by their bytes. A digest that is absent has no bytes.
+
+constexpr std::size_t kNumberBytes = 8;
+
+void AppendNumber(std::string& out, std::uint64_t number) {
+  for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<char>(number >> shift));
+}
+
+std::uint64_t TakeNumber(std::string_view& bytes) {
+  std::uint64_t number = 0;
+  for (const char c : bytes.substr(0, kNumberBytes)) {
+    number = number << 8 | static_cast<unsigned char>(c);
+  }
+  bytes.remove_prefix(std::min(kNumberBytes, bytes.size()));
+  return number;
+}
+
+void AppendDigest(std::string& out, const std::optional<storage::Digest>& digest) {
+  if (digest.has_value()) out.append(reinterpret_cast<const char*>(digest->data()), digest->size());
+}
+
+std::optional<storage::Digest> DigestOf(std::string_view bytes) {
+  if (bytes.empty()) return std::nullopt;
+  storage::Digest digest;
+  assert(bytes.size() == digest.size());
+  std::memcpy(digest.data(), bytes.data(), digest.size());
+  return digest;
+}
+
 }  // namespace
 
 Capture::State Capture::StateOf(const StoreTable& table) {
@@ -87,6 +125,7 @@ Capture::Record& Capture::Touch(const StoreTable& table, std::string_view id, bo
   Record& record = records_.emplace_back(Record{.table = &table, .id = std::string(id)});
   if (existed) record.prior = before.checksum;
   by_id_.emplace(record.id, &record);
+  held_bytes_ += static_cast<std::int64_t>(sizeof(Record) + kMapBytes + record.id.size());
   return record;
 }
 
@@ -129,6 +168,53 @@ void Capture::OnChange(const RowChange& change) {
     const State state = StateOf(*table);
     Touch(*table, new_id_, /*existed=*/false, State()).now = state;
   }
+  if (held_bytes_ > max_bytes_) spill_status_.Update(Spill());
+}
+
+absl::Status Capture::Spill() {
+  // What is lost is lost; the rest is not kept either.
+  if (spill_status_.ok()) {
+    if (spill_ == nullptr) {
+      VOUCH_ASSIGN_OR_RETURN(spill_, storage::Spill::Open());
+    }
+    std::string first;
+    std::string last;
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      const Record& record = records_[i];
+      first.clear();
+      AppendNumber(first, spilled_ + i);
+      last = first;
+      AppendDigest(first, record.prior);
+      AppendNumber(last, static_cast<std::uint64_t>(record.now.bytes));
+      AppendDigest(last, record.now.checksum);
+      VOUCH_RETURN_IF_ERROR(spill_->Add(record.id, first, last));
+    }
+  }
+  spilled_ += records_.size();
+  by_id_.clear();
+  records_.clear();
+  held_bytes_ = 0;
+  return absl::OkStatus();
+}
+
+absl::Status Capture::ForEachRecord(absl::FunctionRef<absl::Status(std::size_t, Record&)> tell) {
+  if (spill_ == nullptr) {
+    std::size_t position = 0;
+    for (Record& record : records_) VOUCH_RETURN_IF_ERROR(tell(position++, record));
+    return absl::OkStatus();
+  }
+  VOUCH_RETURN_IF_ERROR(Spill());
+  return spill_->ForEach([&](std::string_view id, std::string_view first,
+                             std::string_view last) -> absl::Status {
+    Record record{.table = stores_.Find(TableOfRecordId(id).value_or("")), .id = std::string(id)};
+    assert(record.table != nullptr);
+    const std::uint64_t position = TakeNumber(first);
+    record.prior = DigestOf(first);
+    TakeNumber(last);
+    record.now.bytes = static_cast<std::int64_t>(TakeNumber(last));
+    record.now.checksum = DigestOf(last);
+    return tell(position, record);
+  });
 }
 
 absl::Status Capture::Reread(storage::SqliteConnection& connection, Record& record) {
@@ -154,8 +240,7 @@ absl::Status Capture::Reread(storage::SqliteConnection& connection, Record& reco
   }
 }
 
-absl::StatusOr<std::vector<WriteRecord>> Capture::Finish(storage::SqliteConnection& connection,
-                                                         std::vector<DeclaredWrite> declared) {
+absl::Status Capture::Check() const {
   if (!refused_.empty()) {
     return absl::PermissionDeniedError(
         absl::StrCat("unit of work: changed table ", refused_,
@@ -165,34 +250,36 @@ absl::StatusOr<std::vector<WriteRecord>> Capture::Finish(storage::SqliteConnecti
     return absl::ResourceExhaustedError(
         "unit of work: out of memory while a changed row was read; nothing of the unit is stored");
   }
-  if (must_reread_) {
-    for (Record& record : records_) VOUCH_RETURN_IF_ERROR(Reread(connection, record));
-  }
-  std::vector<WriteRecord> writes;
-  writes.reserve(records_.size() + declared.size());
+  if (spill_status_.ok()) return absl::OkStatus();
+  return storage::Annotate(spill_status_,
+                           absl::StrCat("unit of work: of ", touched(),
+                                        " touched records, some could not be put by in a temporary"
+                                        " file: "));
+}
+
+absl::Status Capture::Tell(storage::SqliteConnection& connection,
+                           const std::vector<DeclaredWrite>& declared, WriteSink sink) {
   auto next = declared.begin();
-  std::size_t touched_before = 0;
-  const auto add_declared = [&] {
-    for (; next != declared.end() && next->after <= touched_before; ++next) {
-      writes.push_back(std::move(next->write));
-    }
-  };
-  for (Record& record : records_) {
-    add_declared();
-    ++touched_before;
-    if (record.prior == record.now.checksum) continue;
-    const Operation operation = !record.prior.has_value()          ? Operation::kCreate
-                                : !record.now.checksum.has_value() ? Operation::kDelete
-                                                                   : Operation::kUpdate;
-    writes.push_back({.store = record.table->store,
-                      .record_id = std::move(record.id),
-                      .operation = operation,
-                      .bytes = record.now.bytes,
-                      .prior = record.prior,
-                      .checksum = record.now.checksum});
-  }
-  add_declared();
-  return writes;
+  const absl::Status told =
+      ForEachRecord([&](std::size_t position, Record& record) -> absl::Status {
+        for (; next != declared.end() && next->after <= position; ++next) {
+          VOUCH_RETURN_IF_ERROR(sink(next->write.fields()));
+        }
+        if (must_reread_) VOUCH_RETURN_IF_ERROR(Reread(connection, record));
+        if (record.prior == record.now.checksum) return absl::OkStatus();
+        const Operation operation = !record.prior.has_value()          ? Operation::kCreate
+                                    : !record.now.checksum.has_value() ? Operation::kDelete
+                                                                       : Operation::kUpdate;
+        return sink({.store = record.table->store,
+                     .record_id = record.id,
+                     .operation = operation,
+                     .bytes = record.now.bytes,
+                     .prior = record.prior,
+                     .checksum = record.now.checksum});
+      });
+  VOUCH_RETURN_IF_ERROR(told);
+  for (; next != declared.end(); ++next) VOUCH_RETURN_IF_ERROR(sink(next->write.fields()));
+  return absl::OkStatus();
 }
 
 }  // namespace vouch::uow

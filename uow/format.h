@@ -104,6 +104,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "storage/sha256.h"
 #include "storage/value.h"
 #include "uow/table.h"
@@ -193,6 +194,9 @@ struct WriteRecord {
 
   WriteFields fields() const { return {store, record_id, operation, bytes, prior, checksum}; }
 };
+
+// Is told of a unit's writes, one by one in their order. An error ends the telling.
+using WriteSink = absl::FunctionRef<absl::Status(const WriteFields& write)>;
 
 void AppendWrite(std::string& out, const WriteFields& write);
 inline void AppendWrite(std::string& out, const WriteRecord& write) {

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "storage/status_macros.h"
 #include "uow/ulid.h"
@@ -89,8 +88,8 @@ absl::StatusOr<bool> Ledger::Refresh(SqliteConnection& connection) {
   return true;
 }
 
-absl::StatusOr<Receipt> Ledger::Append(SqliteConnection& connection, const UnitRecord& record,
-                                       std::string_view committed) {
+absl::StatusOr<Receipt> Ledger::Append(SqliteConnection& connection, UnitRecord& record,
+                                       std::string_view committed, WriteSource writes) {
   ReceiptFields fields{.ledger = id_,
                        .seq = head_.seq + 1,
                        .prev = head_.hash,
@@ -108,18 +107,8 @@ absl::StatusOr<Receipt> Ledger::Append(SqliteConnection& connection, const UnitR
                        .failed_store = Optional(record.failed_store)};
   if (record.status == UnitStatus::kCommitted) fields.committed = committed;
 
-  tree_.Clear();
-  absl::flat_hash_set<std::string_view> stores;
-  for (const WriteRecord& write : record.writes) {
-    buffer_.clear();
-    AppendWrite(buffer_, write);
-    tree_.Append(buffer_);
-    stores.insert(write.store);
-    fields.bytes += write.bytes;
-  }
-  fields.stores = static_cast<std::int64_t>(stores.size());
-  fields.write_count = static_cast<std::int64_t>(record.writes.size());
-  fields.writes_root = tree_.Head();
+  // Before the unit's own row, which has the hash over them.
+  VOUCH_RETURN_IF_ERROR(AppendWrites(connection, writes, record, fields));
 
   Receipt receipt{.uow_id = record.uow_id,
                   .seq = fields.seq,
@@ -134,7 +123,6 @@ absl::StatusOr<Receipt> Ledger::Append(SqliteConnection& connection, const UnitR
   receipt.hash = hash_.Update(receipt.bytes).Finish();
 
   VOUCH_RETURN_IF_ERROR(InsertUnit(connection, record, fields, storage::HexOf(receipt.hash)));
-  VOUCH_RETURN_IF_ERROR(InsertWrites(connection, fields.seq, record.writes));
   head_ = {.seq = fields.seq, .hash = receipt.hash};
   return receipt;
 }
@@ -162,23 +150,37 @@ absl::Status Ledger::InsertUnit(SqliteConnection& connection, const UnitRecord& 
   return insert->Run();
 }
 
-absl::Status Ledger::InsertWrites(SqliteConnection& connection, std::int64_t seq,
-                                  const std::vector<WriteRecord>& writes) {
-  if (writes.empty()) return absl::OkStatus();
-  VOUCH_ASSIGN_OR_RETURN(
-      const StatementPtr insert,
-      connection.PrepareTrusted(
-          "INSERT INTO uow_writes(seq, ordinal, store, record_id, operation_type, bytes_written,"
-          " checksum, prior_checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"));
-  std::int64_t ordinal = 0;
-  for (const WriteRecord& write : writes) {
+absl::Status Ledger::AppendWrites(SqliteConnection& connection, WriteSource writes,
+                                  UnitRecord& record, ReceiptFields& fields) {
+  tree_.Clear();
+  record.parts.clear();
+  StatementPtr insert;
+  const absl::Status told = writes([&](const WriteFields& write) -> absl::Status {
+    if (insert == nullptr) {
+      VOUCH_ASSIGN_OR_RETURN(
+          insert, connection.PrepareTrusted(
+                      "INSERT INTO uow_writes(seq, ordinal, store, record_id, operation_type,"
+                      " bytes_written, checksum, prior_checksum)"
+                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"));
+    }
+    buffer_.clear();
+    AppendWrite(buffer_, write);
+    tree_.Append(buffer_);
+    auto part = record.parts.find(write.store);
+    if (part == record.parts.end()) part = record.parts.try_emplace(std::string(write.store)).first;
+    ++part->second.writes;
+    part->second.bytes += write.bytes;
+    fields.bytes += write.bytes;
     const std::optional<std::string> checksum = Hex(write.checksum);
     const std::optional<std::string> prior = Hex(write.prior);
-    VOUCH_RETURN_IF_ERROR(insert->BindBorrowed(seq, ordinal++, write.store, write.record_id,
-                                               NameOf(write.operation), write.bytes, checksum,
-                                               prior));
-    VOUCH_RETURN_IF_ERROR(insert->Run());
-  }
+    VOUCH_RETURN_IF_ERROR(insert->BindBorrowed(fields.seq, fields.write_count++, write.store,
+                                               write.record_id, NameOf(write.operation),
+                                               write.bytes, checksum, prior));
+    return insert->Run();
+  });
+  VOUCH_RETURN_IF_ERROR(told);
+  fields.stores = static_cast<std::int64_t>(record.parts.size());
+  fields.writes_root = tree_.Head();
   return absl::OkStatus();
 }
 

@@ -11,17 +11,19 @@
 // Errors: those of the database. kFailedPrecondition: the tables are not what a ledger's are.
 //   kAlreadyExists from Append: this id has been committed.
 // Cost: two inserted rows for a unit with one write; the statements come from the connection's
-//   cache and the buffers are reused.
+//   cache and the buffers are reused. However many writes there are, one is in memory.
 
 #ifndef VOUCH_UOW_LEDGER_H_
 #define VOUCH_UOW_LEDGER_H_
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -35,6 +37,16 @@ namespace vouch::uow {
 // The version of the rules that Contract validation goes by.
 inline constexpr std::string_view kContractVersion = "1.1.0";
 
+// What a unit wrote to one store.
+struct WrittenPart {
+  std::int64_t writes = 0;
+  std::int64_t bytes = 0;
+};
+
+// Tells a unit's writes to the sink in their order, once.
+using WriteSource = absl::FunctionRef<absl::Status(WriteSink sink)>;
+inline absl::Status NoWrites(WriteSink /*sink*/) { return absl::OkStatus(); }
+
 // One unit as it is recorded. Empty texts are absent.
 struct UnitRecord {
   std::string uow_id = {};
@@ -47,7 +59,8 @@ struct UnitRecord {
   std::string correlation_id = {};
   std::optional<Band> band = {};
 
-  std::vector<WriteRecord> writes = {};
+  // What was written, by store; added up when the unit is appended.
+  std::map<std::string, WrittenPart, std::less<>> parts = {};
   int retries = 0;
   absl::Duration execution_time = {};
 
@@ -70,9 +83,10 @@ class Ledger {
   // True: it has, so that whatever else was kept in memory may be out of date.
   absl::StatusOr<bool> Refresh(storage::SqliteConnection& connection);
 
-  // Appends one receipt. `committed` is its time, of units that are.
-  absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection, const UnitRecord& record,
-                                 std::string_view committed);
+  // Appends one receipt. `committed` is its time, of units that are; `writes` tells what they wrote,
+  // which is stored as it is told, and counted in record.parts.
+  absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection, UnitRecord& record,
+                                 std::string_view committed, WriteSource writes = NoWrites);
 
   // Notes how long the COMMIT of `first` to `last` took, which could not be known within it.
   absl::Status RecordCommitTime(storage::SqliteConnection& connection, std::int64_t first,
@@ -98,8 +112,9 @@ class Ledger {
   };
 
   absl::Status ReadHead(storage::SqliteConnection& connection);
-  absl::Status InsertWrites(storage::SqliteConnection& connection, std::int64_t seq,
-                            const std::vector<WriteRecord>& writes);
+  // Stores the writes of unit `fields.seq`, and fills in what the receipt says of them.
+  absl::Status AppendWrites(storage::SqliteConnection& connection, WriteSource writes,
+                            UnitRecord& record, ReceiptFields& fields);
   absl::Status InsertUnit(storage::SqliteConnection& connection, const UnitRecord& record,
                           const ReceiptFields& fields, const std::string& hash);
 

@@ -88,6 +88,9 @@ struct EngineOptions {
   absl::Duration busy_timeout = absl::Seconds(5);
   storage::GovernorOptions governor = {};
   GroupOptions group = {};
+  // How much memory is taken to note what one unit has changed; what is more is kept in a temporary
+  // file until the unit ends (uow/capture.h). 8 MiB are some 40,000 rows.
+  std::int64_t capture_bytes = 8 << 20;
 
   // For units that do not say otherwise.
   absl::Duration unit_timeout = absl::Seconds(30);

@@ -12,10 +12,10 @@ using pool::MutexLock;
 // Each store's part, without what all stores of the unit share.
 std::map<std::string, StoreMetrics> PartsOf(const UnitRecord& record) {
   std::map<std::string, StoreMetrics> parts;
-  for (const WriteRecord& write : record.writes) {
-    StoreMetrics& part = parts[write.store];
-    ++part.write_count;
-    part.size_bytes += write.bytes;
+  for (const auto& [store, written] : record.parts) {
+    StoreMetrics& part = parts[store];
+    part.write_count = written.writes;
+    part.size_bytes = written.bytes;
   }
   if (record.status == UnitStatus::kFailed && !record.failed_store.empty()) {
     StoreMetrics& part = parts[record.failed_store];
@@ -39,7 +39,6 @@ TransactionSummary Summarize(const UnitRecord& record, std::string_view committe
       .status = record.status,
       .created = record.created,
       .total_duration = record.execution_time + timings.commit + timings.rollback,
-      .writes_count = static_cast<std::int64_t>(record.writes.size()),
       .retries = record.retries,
       .last_error = record.error_message};
   if (record.status == UnitStatus::kCommitted) summary.committed = std::string(committed);
@@ -55,6 +54,7 @@ TransactionSummary Summarize(const UnitRecord& record, std::string_view committe
     part.commit_time = timings.commit;
     part.rollback_time = timings.rollback;
     part.total_time = summary.total_duration;
+    summary.writes_count += part.write_count;
     summary.total_bytes += part.size_bytes;
     summary.stores.push_back(std::move(part));
   }

@@ -254,8 +254,15 @@ TEST_F(ParticipantTest, NamesAreChecked) {
 
 // ---- Declared records ----
 
-TEST_F(ParticipantTest, DeclaredRecordsAreWritesOfTheReceiptInTheirOrder) {
-  auto engine = Open();
+class DeclaredTest : public ParticipantTest, public ::testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(MemoryOrFile, DeclaredTest, ::testing::Bool(), [](const auto& test) {
+  return test.param ? "RowsInAFile" : "RowsInMemory";
+});
+
+TEST_P(DeclaredTest, DeclaredRecordsAreWritesOfTheReceiptInTheirOrder) {
+  EngineOptions options = Options();
+  if (GetParam()) options.capture_bytes = 1;
+  ASSERT_OK_AND_ASSIGN(const auto engine, Engine::Open(options));
   ASSERT_OK(engine->Run({}, [](UnitOfWork& unit) -> absl::Status {
     VOUCH_RETURN_IF_ERROR(Insert(unit, 1));
     VOUCH_RETURN_IF_ERROR(unit.Track("a", "report.pdf", Operation::kCreate, "first"));

@@ -13,15 +13,11 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-WriteRecord Write(const char* store, std::int64_t bytes) {
-  return {.store = store, .record_id = "r", .bytes = bytes};
-}
-
 UnitRecord Committed() {
   return {.uow_id = "01KAJ000000000000000000001",
           .created = "2026-11-21T00:00:00.123Z",
           .envelope_id = "e",
-          .writes = {Write("b", 10), Write("a", 3), Write("b", 20)},
+          .parts = {{"a", {.writes = 1, .bytes = 3}}, {"b", {.writes = 2, .bytes = 30}}},
           .retries = 2,
           .execution_time = absl::Milliseconds(40)};
 }
@@ -33,7 +29,7 @@ constexpr UnitTimings kTimings{.lock_wait = absl::Milliseconds(7),
 UnitRecord Failed() {
   UnitRecord record = Committed();
   record.status = UnitStatus::kFailed;
-  record.writes.clear();
+  record.parts.clear();
   record.error_type = "constraint_violation";
   record.error_message = "UNIQUE";
   record.failed_store = "a";

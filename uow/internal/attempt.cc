@@ -14,7 +14,7 @@ Attempt::Attempt(Recorder& recorder, storage::SqliteConnection& connection, Unit
       hooks_(hooks),
       changes_before_(connection.total_changes()),
       savepoints_before_(connection.open_savepoints()),
-      capture_(recorder.stores()),
+      capture_(recorder.stores(), recorder.capture_bytes()),
       unit_(*this, connection, record.uow_id, record.retries) {
   hooks_.Discard();
   if (recorder_.has_ledger()) connection_.SetChangeSink(&capture_);
@@ -58,7 +58,7 @@ absl::StatusOr<Receipt> Attempt::Finish(absl::Duration execution_time) {
         absl::StrCat("commit: ", connection_.open_savepoints() - savepoints_before_,
                      " savepoints were kept beyond the function's end; release them within it"));
   }
-  VOUCH_ASSIGN_OR_RETURN(record_.writes, capture_.Finish(connection_, declared_.Take()));
+  VOUCH_RETURN_IF_ERROR(capture_.Check());
   if (connection_.HasDeferredViolations()) {
     constexpr int kForeignKeyViolated = 787;  // SQLITE_CONSTRAINT_FOREIGNKEY
     return storage::WithNativeCode(
@@ -67,7 +67,10 @@ absl::StatusOr<Receipt> Attempt::Finish(absl::Duration execution_time) {
         kForeignKeyViolated);
   }
   record_.execution_time = execution_time;
-  return recorder_.Append(connection_, record_);
+  const std::vector<DeclaredWrite> declared = declared_.Take();
+  return recorder_.Append(connection_, record_, [&](WriteSink sink) {
+    return capture_.Tell(connection_, declared, sink);
+  });
 }
 
 }  // namespace vouch::uow

@@ -41,7 +41,7 @@ class Attempt {
                      std::string_view payload);
   Hooks& hooks() { return hooks_; }
 
-  // `execution_time` goes into the record; what it holds of writes is replaced.
+  // `execution_time` goes into the record; so does what was written.
   absl::StatusOr<Receipt> Finish(absl::Duration execution_time);
 
   // Whether any row may have been changed since the beginning.

@@ -34,7 +34,7 @@ absl::StatusOr<std::optional<Receipt>> NullRecorder::FindCommitted(
 }
 
 absl::StatusOr<Receipt> NullRecorder::Append(storage::SqliteConnection& /*connection*/,
-                                             const UnitRecord& record) {
+                                             UnitRecord& record, WriteSource /*writes*/) {
   return Receipt{.uow_id = record.uow_id,
                  .status = record.status,
                  .committed = Now(),

@@ -21,8 +21,8 @@ class NullRecorder final : public Recorder {
   void Ended(bool committed) override;
   absl::StatusOr<std::optional<Receipt>> FindCommitted(storage::SqliteConnection& connection,
                                                        std::string_view uow_id) override;
-  absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection,
-                                 const UnitRecord& record) override;
+  absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection, UnitRecord& record,
+                                 WriteSource writes) override;
   void NoteCommitTime(std::int64_t first, std::int64_t last, absl::Duration time) override;
   void Add(UnitRecord record) override;
 

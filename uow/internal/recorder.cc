@@ -126,7 +126,7 @@ absl::Status Recorder::Begin(SqliteConnection& connection) {
     const MutexLock lock(&mutex_);
     being_recorded_.swap(unrecorded_);
   }
-  for (const UnitRecord& record : being_recorded_) {
+  for (UnitRecord& record : being_recorded_) {
     VOUCH_RETURN_IF_ERROR(AppendFailure(connection, record, tried_));
   }
   return absl::OkStatus();
@@ -158,9 +158,10 @@ absl::StatusOr<std::optional<Receipt>> Recorder::FindCommitted(SqliteConnection&
   return std::move(stored.receipt);
 }
 
-absl::StatusOr<Receipt> Recorder::Append(SqliteConnection& connection, const UnitRecord& record) {
+absl::StatusOr<Receipt> Recorder::Append(SqliteConnection& connection, UnitRecord& record,
+                                         WriteSource writes) {
   std::string now = Now();
-  VOUCH_ASSIGN_OR_RETURN(Receipt receipt, ledger_.Append(connection, record, now));
+  VOUCH_ASSIGN_OR_RETURN(Receipt receipt, ledger_.Append(connection, record, now, writes));
   receipt.committed = std::move(now);
   return receipt;
 }
@@ -173,7 +174,7 @@ void Recorder::NoteCommitTime(std::int64_t first, std::int64_t last, absl::Durat
 // ---- Failures -------------------------------------------------------------------------------
 
 void Recorder::DescribeFailure(UnitRecord& record, const absl::Status& status) const {
-  record.writes.clear();
+  record.parts.clear();
   if (record.status != UnitStatus::kFailed) {
     record.failed_store.clear();
     return;
@@ -237,7 +238,8 @@ absl::StatusOr<bool> Recorder::TryEndDoubt(SqliteConnection& connection) {
     VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
                            Transaction::Begin(connection, TransactionMode::kWrite));
     VOUCH_RETURN_IF_ERROR(Begin(connection));
-    for (const UnitRecord& failure : Doubtful()) {
+    std::vector<UnitRecord> failures = Doubtful();
+    for (UnitRecord& failure : failures) {
       VOUCH_ASSIGN_OR_RETURN(const auto seq, ledger_.FindCommitted(connection, failure.uow_id));
       came_back = came_back || seq.has_value();
       if (seq.has_value()) continue;
@@ -254,8 +256,7 @@ absl::StatusOr<bool> Recorder::TryEndDoubt(SqliteConnection& connection) {
   return came_back;
 }
 
-absl::Status Recorder::AppendFailure(SqliteConnection& connection, const UnitRecord& record,
-                                     bool tried) {
+absl::Status Recorder::AppendFailure(SqliteConnection& connection, UnitRecord& record, bool tried) {
   if (tried) {
     VOUCH_ASSIGN_OR_RETURN(const bool is_there, ledger_.HasFailure(connection, record));
     if (is_there) return absl::OkStatus();

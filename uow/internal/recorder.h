@@ -89,8 +89,8 @@ class Recorder {
   virtual absl::StatusOr<std::optional<Receipt>> FindCommitted(
       storage::SqliteConnection& connection, std::string_view uow_id);
   // Appends the receipt of a unit that ends well now.
-  virtual absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection,
-                                         const UnitRecord& record);
+  virtual absl::StatusOr<Receipt> Append(storage::SqliteConnection& connection, UnitRecord& record,
+                                         WriteSource writes);
 
   // Units `first` to `last` were committed by one COMMIT that took `time`; the next transaction
   // writes it down.
@@ -114,6 +114,8 @@ class Recorder {
   // A record with what the ledger says of its failure, now.
   void DescribeFailure(UnitRecord& record, const absl::Status& status) const;
 
+  // How much memory the capture of one unit takes (uow/capture.h).
+  std::int64_t capture_bytes() const { return options_.capture_bytes; }
   // Whether it is an explicit store, whose records units may declare.
   bool MayTrack(std::string_view store) const;
 
@@ -134,8 +136,7 @@ class Recorder {
   // One try. Whether any of the units was found to be committed.
   virtual absl::StatusOr<bool> TryEndDoubt(storage::SqliteConnection& connection);
   // Unless it was `tried` before and is there: that try's COMMIT may have been lost as well.
-  absl::Status AppendFailure(storage::SqliteConnection& connection, const UnitRecord& record,
-                             bool tried);
+  absl::Status AppendFailure(storage::SqliteConnection& connection, UnitRecord& record, bool tried);
   std::vector<UnitRecord> Doubtful() const;
   void Log(LogLevel level, const std::string& line) const;
   absl::Status ReloadSchema(storage::SqliteConnection& connection);

@@ -1,9 +1,12 @@
 #include "storage/sqlite/file.h"
 
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -140,6 +143,70 @@ TEST_F(FileTest, ALinkInTheLastPlaceIsRefused) {
   EXPECT_FALSE(std::filesystem::exists(target)) << "a dangling link was followed";
   WriteFile(target, "");
   EXPECT_THAT(PrepareDatabaseFile(link, true), StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+// SQLite's default VFS with something in between: `action` is called once, by the first call of the
+// kind. A file is looked at by lstat() before SQLite opens it; here somebody is quicker.
+class Intruder {
+ public:
+  enum Moment { kPathResolved, kOpened };
+
+  Intruder(Moment moment, std::function<void()> action)
+      : base_(sqlite3_vfs_find(nullptr)), moment_(moment), action_(std::move(action)) {
+    self_ = this;
+    vfs_ = *base_;
+    vfs_.zName = "intruder";
+    vfs_.xFullPathname = [](sqlite3_vfs*, const char* name, int size, char* out) {
+      self_->Act(kPathResolved);
+      return self_->base_->xFullPathname(self_->base_, name, size, out);
+    };
+    vfs_.xOpen = [](sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out) {
+      self_->Act(kOpened);
+      return self_->base_->xOpen(self_->base_, name, file, flags, out);
+    };
+    sqlite3_vfs_register(&vfs_, /*makeDflt=*/1);
+  }
+  ~Intruder() {
+    sqlite3_vfs_unregister(&vfs_);
+    sqlite3_vfs_register(base_, /*makeDflt=*/1);
+  }
+  Intruder(const Intruder&) = delete;
+  Intruder& operator=(const Intruder&) = delete;
+
+  bool acted() const { return acted_; }
+
+ private:
+  void Act(Moment moment) {
+    if (moment == moment_ && !std::exchange(acted_, true)) action_();
+  }
+
+  static inline Intruder* self_ = nullptr;
+  sqlite3_vfs* const base_;
+  const Moment moment_;
+  const std::function<void()> action_;
+  sqlite3_vfs vfs_;
+  bool acted_ = false;
+};
+
+TEST_F(FileTest, ALinkThatComesBetweenLookingAndOpeningIsNotFollowed) {
+  const std::string path = directory_.File("app.db");
+  const std::string secret = directory_.File("secret.db");
+  ASSERT_OK(OpenOrDie({.path = secret})->ExecuteScript("CREATE TABLE secret(x)"));
+  for (const Intruder::Moment moment : {Intruder::kPathResolved, Intruder::kOpened}) {
+    for (const Access access :
+         {Access::kCreate, Access::kReadWrite, Access::kReadOnly, Access::kImmutable}) {
+      std::filesystem::remove(path);
+      ASSERT_OK(OpenOrDie({.path = path})->ExecuteScript("CREATE TABLE mine(x)"));
+      Intruder intruder(moment, [&] {
+        std::filesystem::remove(path);
+        std::filesystem::create_symlink(secret, path);
+      });
+      const auto connection = SqliteConnection::Open({.path = path, .access = access});
+      ASSERT_TRUE(intruder.acted());
+      EXPECT_FALSE(connection.ok())
+          << "moment " << moment << ", access " << static_cast<int>(access) << ": followed";
+    }
+  }
 }
 
 TEST_F(FileTest, ALinkedFolderIsResolved) {

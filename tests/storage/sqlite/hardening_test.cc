@@ -208,6 +208,29 @@ TEST_F(HardeningTest, AnUntrustedFileIsReadAndItsViewsAreNot) {
   EXPECT_EQ(Int(*OpenOrDie({.path = path_}), "SELECT a FROM v"), 7);
 }
 
+// Neither what is stored nor what SQL makes of it may be larger than a megabyte, so that a small file
+// cannot have its reader hold gigabytes.
+TEST_F(HardeningTest, AValueOfAnUntrustedFileHasABound) {
+  Make(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a);"
+      "INSERT INTO t VALUES (1, zeroblob(900000)), (2, zeroblob(1100000))");
+  const char* kStored = "SELECT a FROM t WHERE id = ?1";
+  const char* kMade = "SELECT a || a FROM t WHERE id = ?1";
+  {
+    const ConnectionPtr trusted = OpenOrDie({.path = path_, .access = Access::kReadOnly});
+    for (const char* sql : {kStored, kMade}) {
+      EXPECT_OK(trusted->QueryValue<std::string>(sql, 1)) << sql;
+      EXPECT_OK(trusted->QueryValue<std::string>(sql, 2)) << sql;
+    }
+  }
+  ASSERT_OK_AND_ASSIGN(const ConnectionPtr connection, OpenUntrusted());
+  EXPECT_OK(connection->QueryValue<std::string>(kStored, 1));
+  const auto refused = StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too big"));
+  EXPECT_THAT(connection->QueryValue<std::string>(kStored, 2).status(), refused);
+  EXPECT_THAT(connection->QueryValue<std::string>(kMade, 1).status(), refused);
+  EXPECT_THAT(connection->QueryValue<int>("SELECT length(zeroblob(2000000000))").status(), refused);
+}
+
 TEST_F(HardeningTest, AnUntrustedFileIsForReading) {
   Make("CREATE TABLE t(a)");
   for (const Access access : {Access::kCreate, Access::kReadWrite}) {
