@@ -1,6 +1,7 @@
 #include "uow/engine.h"
 
 #include <algorithm>
+#include <chrono>
 #include <random>
 #include <thread>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "uow/internal/group_commit.h"
 #include "uow/internal/hooks.h"
 #include "uow/internal/in_flight.h"
+#include "uow/internal/late_records.h"
 #include "uow/internal/participation.h"
 #include "uow/internal/recorder.h"
 
@@ -31,8 +33,9 @@ using storage::StatementPtr;
 using storage::Transaction;
 using storage::TransactionMode;
 
-// How long Close() tries to record what is left when its own time is up.
-constexpr absl::Duration kLastFlush = absl::Seconds(1);
+// How long recording what is left may wait for the writer, and for the file's lock, where it need
+// not be done now; and Close() when its own time is up.
+constexpr absl::Duration kFlushTimeout = absl::Seconds(1);
 
 }  // namespace
 
@@ -61,7 +64,10 @@ Engine::Engine(EngineOptions options, std::unique_ptr<storage::Database> databas
       ids_(*options_.wall_clock),
       recorder_(Recorder::Make(options_)),
       group_(std::make_unique<GroupCommit>(options_, *database_, *recorder_)),
-      random_(std::random_device()()) {}
+      random_(std::random_device()()),
+      late_records_(std::make_unique<LateRecords>(options_.record_failures_within, [this] {
+        return recorder_->unrecorded() == 0 ? absl::OkStatus() : FlushPending(kFlushTimeout);
+      })) {}
 
 Engine::~Engine() { (void)Close(absl::InfiniteDuration()); }
 
@@ -234,15 +240,19 @@ void Engine::RecordFailure(UnitRecord& record, const absl::Status& status, bool 
   }
   if (!is_recorded) recorder_->Add(record);
   if (recorder_->unrecorded() == 0) return;
-  // Whoever has the writer next records this one too. Where units wait, that is soon; else it is
-  // done now, unless somebody else is writing.
-  if (group_->waiting() == 0) (void)FlushPending(absl::ZeroDuration());
+  // Whoever has the writer next records this one too. Where units wait, that is soon.
+  if (options_.record_failures_within > absl::ZeroDuration()) {
+    late_records_->Expect();
+  } else if (group_->waiting() == 0) {
+    (void)FlushPending(absl::ZeroDuration());
+  }
 }
 
 absl::Status Engine::FlushPending(absl::Duration timeout) {
   VOUCH_ASSIGN_OR_RETURN(storage::WriteLease lease, database_->Write(timeout));
   const auto flush = [&]() -> absl::Status {
     VOUCH_RETURN_IF_ERROR(recorder_->EndDoubt(*lease, Recorder::TimePoint::max()));
+    lease->SetDeadline(DeadlineAfter(std::chrono::steady_clock::now(), kFlushTimeout));
     VOUCH_ASSIGN_OR_RETURN(Transaction transaction,
                            Transaction::Begin(*lease, TransactionMode::kWrite));
     VOUCH_RETURN_IF_ERROR(recorder_->Begin(*lease));
@@ -283,7 +293,8 @@ absl::Status Engine::Close(absl::Duration timeout) {
                                                       absl::FormatDuration(timeout), ": ", units));
     }
   }
-  (void)FlushPending(std::max(time_left(), kLastFlush));
+  late_records_->Stop();
+  (void)FlushPending(std::max(time_left(), kFlushTimeout));
   const absl::Status status = database_->Close(time_left());
   if (status.ok()) {
     const MutexLock lock(&mutex_);

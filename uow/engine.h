@@ -78,6 +78,7 @@ class Engine;
 class GroupCommit;
 class Hooks;
 class InFlight;
+class LateRecords;
 class Participation;
 class Recorder;
 
@@ -197,9 +198,10 @@ class Engine {
   absl::Status Enter(InFlight& unit);
   void Leave(InFlight& unit);
 
-  // Sees to it that a unit that failed or was rolled back gets into the ledger: now when the writer
-  // is free, else with the next unit, unless it `is_recorded`.
+  // Sees to it that a unit that failed or was rolled back gets into the ledger, unless it
+  // `is_recorded`: with the next unit, or a little later by itself.
   void RecordFailure(UnitRecord& record, const absl::Status& status, bool is_recorded);
+  // Writes what is still to be written of units that have ended.
   absl::Status FlushPending(absl::Duration timeout);
 
   void CountCommitted();
@@ -225,6 +227,8 @@ class Engine {
   std::uint64_t random_ ABSL_GUARDED_BY(mutex_);
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+
+  const std::unique_ptr<LateRecords> late_records_;  // Uses all of the above.
 };
 
 }  // namespace vouch::uow

@@ -63,6 +63,7 @@ absl::Status EngineOptions::Validate() const {
   }
   VOUCH_RETURN_IF_ERROR(NotNegative("engine: unit_timeout", unit_timeout));
   VOUCH_RETURN_IF_ERROR(NotNegative("engine: busy_timeout", busy_timeout));
+  VOUCH_RETURN_IF_ERROR(NotNegative("engine: record_failures_within", record_failures_within));
   VOUCH_RETURN_IF_ERROR(group.Validate());
   if (capture_bytes < 1) {
     return absl::InvalidArgumentError(absl::StrCat("engine: capture_bytes is ", capture_bytes));

@@ -92,6 +92,11 @@ struct EngineOptions {
   // file until the unit ends (uow/capture.h). 8 MiB are some 40,000 rows.
   std::int64_t capture_bytes = 8 << 20;
 
+  // How long the record of a unit that failed may wait for another unit, to be stored with it; then
+  // a thread of the engine's stores it. Zero: Run() itself does, before it returns, if the writer is
+  // free, which takes it a COMMIT more.
+  absl::Duration record_failures_within = absl::Milliseconds(10);
+
   // For units that do not say otherwise.
   absl::Duration unit_timeout = absl::Seconds(30);
   RetryOptions retry = {};

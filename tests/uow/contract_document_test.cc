@@ -222,8 +222,9 @@ TEST(ContractDocumentTest, AUnitOfTheLedgerIsADocument) {
   auto set = storage::MigrationSet::FromSql(
       "app", {{.version = 1, .name = "t", .up = "CREATE TABLE t(id INTEGER PRIMARY KEY)"}});
   ASSERT_OK(set);
-  ASSERT_OK_AND_ASSIGN(auto engine,
-                       Engine::Open({.path = directory.File("a.db"), .migrations = {*set}}));
+  ASSERT_OK_AND_ASSIGN(auto engine, Engine::Open({.path = directory.File("a.db"),
+                                                  .migrations = {*set},
+                                                  .record_failures_within = absl::ZeroDuration()}));
   const auto insert = [](UnitOfWork& unit) { return unit.Execute("INSERT INTO t VALUES (1)"); };
   const RunOptions options{.uow_id = "01KAJ000000000000000000001",
                            .envelope_id = "01KAJ000000000000000000002",

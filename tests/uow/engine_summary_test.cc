@@ -34,6 +34,7 @@ class EngineSummaryTest : public ::testing::Test {
                              "CREATE TABLE u(id INTEGER PRIMARY KEY, version INTEGER)",
                        .down = "DROP TABLE u; DROP TABLE t"}})},
             .busy_timeout = absl::Milliseconds(10),
+            .record_failures_within = absl::ZeroDuration(),
             .retry = {.first_delay = absl::Milliseconds(1)},
             .on_event =
                 [this](const UnitEvent& event) {

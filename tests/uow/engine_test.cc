@@ -41,6 +41,7 @@ class EngineTest : public ::testing::Test {
     return {.path = path_,
             .migrations = {Schema()},
             .busy_timeout = absl::Milliseconds(50),
+            .record_failures_within = absl::ZeroDuration(),
             .retry = {.first_delay = absl::Milliseconds(1)},
             .wall_clock = &wall_,
             .log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); }};
@@ -196,6 +197,44 @@ TEST_F(EngineTest, ALockHeldElsewhereIsWaitedForAndThenReported) {
   ASSERT_OK_AND_ASSIGN(const Receipt receipt,
                        engine->Run({}, [](UnitOfWork&) { return absl::OkStatus(); }));
   EXPECT_EQ(receipt.seq, 2) << "the failure is recorded before the next unit";
+  EXPECT_EQ(engine->stats().unrecorded, 0);
+  ExpectAudited();
+}
+
+// By a thread of the engine's: neither another unit nor Close() does it here.
+TEST_F(EngineTest, AFailureIsRecordedThoughNoOtherUnitComes) {
+  EngineOptions options = Options();
+  options.record_failures_within = absl::Milliseconds(1);
+  options.log = nullptr;
+  ASSERT_OK_AND_ASSIGN(auto engine, Engine::Open(options));
+  EXPECT_FALSE(engine->Run({}, [](UnitOfWork&) { return absl::CancelledError("no"); }).ok());
+  const auto recorded = [&] {
+    auto reader = engine->Read();
+    EXPECT_OK(reader);
+    return *(*reader)->QueryValue<int>(
+        "SELECT count(*) FROM unit_of_work WHERE status != 'pending'");
+  };
+  while (recorded() == 0) std::this_thread::yield();
+  ASSERT_OK(engine->Close(absl::InfiniteDuration()));
+  ExpectAudited();
+}
+
+// The lock is held for longer than the test takes, and would be waited for as long.
+TEST_F(EngineTest, AFailingCallerDoesNotWaitForItsRecord) {
+  EngineOptions options = Options();
+  options.record_failures_within = absl::Milliseconds(1);
+  options.busy_timeout = absl::Hours(1);
+  options.retry.max_retries = 0;
+  options.log = nullptr;
+  ASSERT_OK_AND_ASSIGN(auto engine, Engine::Open(options));
+  ASSERT_OK_AND_ASSIGN(auto other, storage::SqliteConnection::Open({.path = path_}));
+  ASSERT_OK_AND_ASSIGN(auto lock,
+                       storage::Transaction::Begin(*other, storage::TransactionMode::kWrite));
+  const RunOptions run = {.timeout = absl::Milliseconds(1)};
+  EXPECT_FALSE(engine->Run(run, [](UnitOfWork&) { return absl::OkStatus(); }).ok());
+  EXPECT_EQ(engine->stats().unrecorded, 1);
+  ASSERT_OK(lock.Rollback());
+  ASSERT_OK(engine->Close(absl::InfiniteDuration()));
   EXPECT_EQ(engine->stats().unrecorded, 0);
   ExpectAudited();
 }

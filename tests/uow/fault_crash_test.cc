@@ -278,6 +278,7 @@ class Life {
          .governor = {.checkpoint_pages = 20},
          .group = {.max_time = absl::InfiniteDuration(), .patience = absl::InfiniteDuration()},
          .capture_bytes = kind_ == Kind::kSpilling ? 1 : 8 << 20,
+         .record_failures_within = absl::ZeroDuration(),  // No thread that comes in between.
          .unit_timeout = absl::Seconds(2),
          .retry = {.max_retries = 1, .first_delay = absl::ZeroDuration()}});
     Note("open", engine.status());

@@ -44,6 +44,7 @@ class LostCommitTest : public ::testing::Test {
         {.path = path_,
          .migrations = {*storage::MigrationSet::FromSql(
              "t", {{.version = 1, .name = "t", .up = "CREATE TABLE t(id INTEGER PRIMARY KEY)"}})},
+         .record_failures_within = absl::ZeroDuration(),  // No thread that comes in between.
          .retry = {.max_retries = max_retries, .first_delay = absl::ZeroDuration()}});
     ASSERT_OK(engine);
     engine_ = *std::move(engine);

@@ -77,6 +77,7 @@ class ParticipantTest : public ::testing::Test {
                        .name = "t",
                        .up = "CREATE TABLE t(id INTEGER PRIMARY KEY, x UNIQUE)",
                        .down = "DROP TABLE t"}})},
+            .record_failures_within = absl::ZeroDuration(),
             .retry = {.first_delay = absl::Milliseconds(1)},
             .log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); }};
   }

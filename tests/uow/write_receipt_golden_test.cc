@@ -123,7 +123,8 @@ class ReadWriteReceiptTest : public ::testing::Test {
     auto engine = Engine::Open(
         {.path = directory_.File("a.db"),
          .stores = {{.name = "one", .tables = {"a"}}, {.name = "two", .tables = {"b"}}},
-         .migrations = {*set}});
+         .migrations = {*set},
+         .record_failures_within = absl::ZeroDuration()});
     EXPECT_OK(engine);
     engine_ = *std::move(engine);
   }
