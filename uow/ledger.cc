@@ -56,6 +56,7 @@ absl::Status Ledger::Open(SqliteConnection& connection, std::string_view new_id,
     }
   }
   VOUCH_ASSIGN_OR_RETURN(data_version_, DataVersion(connection));
+  connection_ = connection.serial();
   return ReadHead(connection);
 }
 
@@ -82,9 +83,10 @@ absl::Status Ledger::ReadHead(SqliteConnection& connection) {
 absl::StatusOr<bool> Ledger::Refresh(SqliteConnection& connection) {
   VOUCH_ASSIGN_OR_RETURN(const std::int64_t version, DataVersion(connection));
   head_ = committed_;
-  if (data_version_ == version) return false;
+  if (data_version_ == version && connection_ == connection.serial()) return false;
   VOUCH_RETURN_IF_ERROR(ReadHead(connection));
   data_version_ = version;
+  connection_ = connection.serial();
   return true;
 }
 

@@ -121,7 +121,8 @@ class Ledger {
   std::string id_;
   Head head_;                                 // With what the open transaction has appended.
   Head committed_;                            // Without.
-  std::optional<std::int64_t> data_version_;  // When committed_ was read.
+  std::optional<std::int64_t> data_version_;  // When committed_ was read,
+  std::uint64_t connection_ = 0;              // and of which connection: its serial number.
 
   // Reused from unit to unit.
   storage::Sha256 hash_;

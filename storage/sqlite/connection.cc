@@ -429,6 +429,11 @@ absl::Status SqliteConnection::MayStep(const SqliteStatement& statement) {
 
 absl::Status SqliteConnection::Failed(int code, std::string_view operation, std::string_view sql) {
   absl::Status status = SqliteError(db_, code, operation, sql);
+  const int family = code & 0xFF;
+  if ((family == SQLITE_IOERR || family == SQLITE_NOMEM) &&
+      (options_.access == Access::kCreate || options_.access == Access::kReadWrite)) {
+    suspect_ = !IsInMemory(options_.path);  // One in memory would be gone with its connection.
+  }
   if (const auto failure = routines_.TakeFailure(); failure.has_value()) {
     return WithNativeCode(
         absl::Status(failure->code(), absl::StrCat(std::string(operation), ": ", failure->message(),
@@ -442,7 +447,6 @@ absl::Status SqliteConnection::Failed(int code, std::string_view operation, std:
                           code);
   }
   const StopReason stopped = std::exchange(stopped_by_, StopReason::kNone);
-  const int family = code & 0xFF;
   if (stopped == StopReason::kNone || (family != SQLITE_INTERRUPT && family != SQLITE_BUSY)) {
     return status;
   }
@@ -604,7 +608,7 @@ bool SqliteConnection::MakeReusable() {
   CutOffLent();
   trusted_cache_.Orphan();
   if (has_transaction_ || in_transaction()) (void)Rollback();
-  return !in_transaction();
+  return !in_transaction() && !suspect_;
 }
 
 // ---- Checkpoint -----------------------------------------------------------------------------

@@ -25,6 +25,7 @@
 #define VOUCH_STORAGE_SQLITE_CONNECTION_H_
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -167,8 +168,18 @@ class SqliteConnection final : public Connection {
   absl::Status BeginSnapshot() { return Begin(TransactionMode::kRead); }
 
   // Ends whatever a holder left behind: a transaction, a deadline, a sink; cuts off statements and
-  // blobs that are still lent. False when it cannot, and the connection must not be lent again.
+  // blobs that are still lent. False when it cannot or the connection is suspect: it must not be lent
+  // again.
   bool MakeReusable();
+
+  // Whether an I/O error or a lack of memory has failed a statement, and this connection can write to
+  // a file. SQLite goes on after that, but what a virtual table keeps in memory may be wrong, and be
+  // written by the next transaction (seen of FTS5's totals, 3.40.1).
+  bool is_suspect() const { return suspect_; }
+
+  // No other connection of this process has or had it. What is kept of a connection's PRAGMA
+  // data_version means nothing for another's.
+  std::uint64_t serial() const { return serial_; }
 
   // Whether this is a child of the process that opened it.
   bool forked() const { return fork_guard_.forked(); }
@@ -283,6 +294,10 @@ class SqliteConnection final : public Connection {
   // Why the callbacks have ended what is running, until Failed() tells it.
   StopReason stopped_by_ = StopReason::kNone;
   bool checkpointing_ = false;
+  bool suspect_ = false;
+  // Relaxed: it only counts.
+  static inline std::atomic<std::uint64_t> connections_{0};
+  const std::uint64_t serial_ = connections_.fetch_add(1, std::memory_order_relaxed);
 };
 
 }  // namespace vouch::storage

@@ -368,6 +368,8 @@ void GroupCommit::RollBackParticipants(Unit& unit) {
 
 void GroupCommit::Replay(Unit* culprit) {
   RollBack();
+  // They run again on another connection.
+  if (lease_.has_value() && (*lease_)->is_suspect()) lease_.reset();
   if (culprit != nullptr) units_.push_back(culprit);
   std::vector<Line::Place*> places;
   for (Unit* const unit : units_) {

@@ -280,6 +280,33 @@ TEST(CommitFaultCrashTest, FailingAfterTheLogIsWrittenIsUnknown) {
   EXPECT_GT(unknown, 0);
 }
 
+// SQLite lets a connection go on after an I/O error, but not all that it keeps in memory is right.
+TEST(ConnectionFaultTest, AWriterThatAnIoErrorFailedIsReplaced) {
+  FaultVfs vfs;
+  test::TemporaryDirectory folder;
+  ASSERT_OK_AND_ASSIGN(const auto database, Database::Open({.path = folder.File("app.db")}));
+  const auto insert = [&] {
+    auto writer = database->Write();
+    EXPECT_OK(writer);
+    return (*writer)->Execute("CREATE TABLE IF NOT EXISTS t(id)");
+  };
+  ASSERT_OK(insert());
+  ASSERT_OK(insert());
+  EXPECT_EQ(database->stats().writer.opened, 1u);
+  {
+    ASSERT_OK_AND_ASSIGN(WriteLease writer, database->Write());
+    ASSERT_OK_AND_ASSIGN(Transaction transaction,
+                         Transaction::Begin(*writer, TransactionMode::kWrite));
+    ASSERT_OK(writer->Execute("INSERT INTO t VALUES (1)"));
+    vfs.Arm({.at = 1, .sticky = true});
+    EXPECT_FALSE(transaction.Commit().ok());
+    vfs.Disarm();
+  }
+  ASSERT_OK(insert());
+  EXPECT_EQ(database->stats().writer.opened, 2u);
+  EXPECT_EQ(database->stats().writer.closed.broken, 1u);
+}
+
 // Waiting helps against another process, not against a broken disk.
 TEST(OpenFaultTest, AnIoErrorIsNotWaitedFor) {
   FaultVfs vfs;
