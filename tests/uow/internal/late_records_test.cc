@@ -1,13 +1,12 @@
 #include "uow/internal/late_records.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <latch>
+#include <string>
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
+#include "tests/pool/forked_child.h"
 
 namespace vouch::uow {
 namespace {
@@ -72,16 +71,14 @@ TEST(LateRecordsTest, StopDoesNotWaitForTheTime) {
 
 // The child has no such thread to wait for.
 TEST(LateRecordsTest, AForkedChildMayEnd) {
+  VOUCH_TEST_SKIP_UNLESS_FORKS();
   LateRecords records(absl::Hours(1), [] { return absl::OkStatus(); });
   records.Expect();
-  const pid_t child = fork();
-  if (child == 0) {
-    records.Stop();
-    _exit(0);
-  }
-  int status = -1;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+  EXPECT_EQ(pool::InForkedChild([&] {
+              records.Stop();
+              return std::string();
+            }),
+            "");
 }
 
 }  // namespace
