@@ -139,19 +139,23 @@ void Register(const std::string& name, const Conditions& conditions) {
 }
 
 // Contestants that are compared run one after the other: the machine is not always as fast.
+void RegisterUsual(const std::string& name, const Conditions& conditions) {
+  Register<Units>(name + "/vouch", conditions);
+  Register<BareBusyTimeout>(name + "/bare_busy_timeout", conditions);
+  Register<UnitsUngrouped>(name + "/vouch_ungrouped", conditions);
+  Register<UnitsAnyThread>(name + "/vouch_any_thread", conditions);
+  Register<UnitsInContext>(name + "/vouch_context", conditions);
+  Register<NaiveRecord>(name + "/naive_record", conditions);
+}
+
 void RegisterAll(const std::string& name, bool full) {
   for (const int threads : {1, 2, 4, 8, 16, 64}) {
     const Conditions conditions = {.full = full, .threads = threads};
-    Register<Units>(name + "/vouch", conditions);
-    Register<BareBusyTimeout>(name + "/bare_busy_timeout", conditions);
-    Register<BareMutex>(name + "/bare_mutex", conditions);
-    Register<UnitsUngrouped>(name + "/vouch_ungrouped", conditions);
-    Register<UnitsAnyThread>(name + "/vouch_any_thread", conditions);
+    RegisterUsual(name, conditions);
+    Register<UnitsInRandomContext>(name + "/vouch_random_context", conditions);
     Register<UnitsWithoutReceipts>(name + "/vouch_no_receipts", conditions);
     Register<UnitsWithoutReceiptsAnyThread>(name + "/vouch_no_receipts_any_thread", conditions);
-    Register<UnitsInContext>(name + "/vouch_context", conditions);
-    Register<NaiveRecord>(name + "/naive_record", conditions);
-    Register<UnitsInRandomContext>(name + "/vouch_random_context", conditions);
+    Register<BareMutex>(name + "/bare_mutex", conditions);
 #ifdef VOUCH_BENCH_SOCI
     Register<SociTransaction>(name + "/soci", conditions);
 #endif
@@ -169,13 +173,7 @@ void RegisterEmulated(std::chrono::microseconds sync) {
                "synchronous FULL on a disk that syncs in " + length +
                    " µs: a sync is a sleep, and no disk waits");
   for (const int threads : {1, 8, 64}) {
-    const Conditions conditions = {.full = true, .threads = threads, .sync = sync};
-    Register<Units>(name + "/vouch", conditions);
-    Register<BareBusyTimeout>(name + "/bare_busy_timeout", conditions);
-    Register<UnitsUngrouped>(name + "/vouch_ungrouped", conditions);
-    Register<UnitsAnyThread>(name + "/vouch_any_thread", conditions);
-    Register<UnitsInContext>(name + "/vouch_context", conditions);
-    Register<NaiveRecord>(name + "/naive_record", conditions);
+    RegisterUsual(name, {.full = true, .threads = threads, .sync = sync});
   }
 }
 

@@ -38,7 +38,8 @@ TEST(PoolWaitingTest, AnOldWaiterIsHandedTheSlot) {
   EXPECT_EQ(pool->stats().handed_off, 1u);
 }
 
-// Without patience a waiter is old from the start, though the clock stands still.
+// Without patience a waiter is old from the start, though the clock stands still, and goes straight
+// into the line: if it let others run first, those who come meanwhile would overtake it.
 TEST(PoolWaitingTest, HowLongAWaiterCompetesIsAnOption) {
   for (const absl::Duration patience : {absl::ZeroDuration(), absl::Seconds(1)}) {
     WidgetFactory factory;
@@ -46,29 +47,14 @@ TEST(PoolWaitingTest, HowLongAWaiterCompetesIsAnOption) {
     options.patience = patience;
     const auto pool = MakePool<FakePool>(options, &factory);
     ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+    const int yields = FakePlatform::yields();
     std::thread waiter([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
     AwaitWaiting(*pool, 1);
+    EXPECT_EQ(FakePlatform::yields() == yields, patience == absl::ZeroDuration());
     FakePlatform::Advance(std::max(absl::ZeroDuration(), patience - absl::Nanoseconds(1)));
     lease.Release();
     waiter.join();
     EXPECT_EQ(pool->stats().handed_off, patience == absl::ZeroDuration() ? 1u : 0u);
-  }
-}
-
-// Who lets others run before it stands in the line is overtaken by those who come meanwhile.
-TEST(PoolWaitingTest, WithoutPatienceOneGoesStraightIntoTheLine) {
-  for (const absl::Duration patience : {absl::ZeroDuration(), absl::Seconds(1)}) {
-    WidgetFactory factory;
-    PoolOptions options = Untimed(1, 1);
-    options.patience = patience;
-    const auto pool = MakePool<FakePool>(options, &factory);
-    ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
-    const int before = FakePlatform::yields();
-    std::thread waiter([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
-    AwaitWaiting(*pool, 1);
-    EXPECT_EQ(FakePlatform::yields() == before, patience == absl::ZeroDuration());
-    lease.Release();
-    waiter.join();
   }
 }
 
