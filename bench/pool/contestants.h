@@ -21,6 +21,7 @@
 
 #include "bench/pool/resources.h"
 #include "bench/pool/rivals/absl_pool.h"
+#include "bench/pool/rivals/fifo_pool.h"
 #include "bench/pool/rivals/mutex_pool.h"
 #include "pool/pool.h"
 #ifdef VOUCH_BENCH_BOOST
@@ -87,6 +88,7 @@ void ForEachContestant(const Visit& visit) {
   visit.template operator()<Vouch<Resource>>("vouch");
   visit.template operator()<MutexPool<Resource>>("mutex_cv");
   visit.template operator()<AbslPool<Resource>>("absl_mutex");
+  visit.template operator()<FifoPool<Resource>>("mutex_fifo");
 #ifdef VOUCH_BENCH_BOOST
   visit.template operator()<BoostStack<Resource>>("boost_stack");
 #endif

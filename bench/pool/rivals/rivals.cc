@@ -67,6 +67,8 @@ void TellOfZdb() {
 }
 
 [[maybe_unused]] const bool told = [] {
+  RemarkOn("mutex_fifo",
+           "a mutex and a line, nothing else: what being first come, first served costs at least");
   TellOfBoost();
   TellOfSoci();
   TellOfPoco();
