@@ -16,7 +16,8 @@ namespace vouch::pool {
 //   absl::StatusOr<Lease<Connection>> lease = co_await AcquireOn(pool, executor);
 //
 // The coroutine is resumed by the executor, with what Pool::AcquireAsync() passes to its callback:
-// see there for the executor and the errors. It is resumed also when the lease is there at once.
+// see there for the executor and the errors. It is resumed also when the lease is there at once. An
+// executor that drops its closures leaves the coroutine suspended for ever.
 //
 // Thread safety: an awaiter is awaited once, by one coroutine.
 // Ownership: the pool must outlive the wait. A coroutine may not be destroyed while it waits: end

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stop_token>
 #include <utility>
@@ -53,15 +54,18 @@ namespace vouch::pool {
 // Ownership: the pool owns its resources and must outlive its leases. ~Pool() closes it and waits
 // for the leases, and for threads that are waiting in Acquire(), which leave with
 // kFailedPrecondition; after PoolOptions::destroy_timeout it names the holders on the standard error
-// stream and aborts the process. Calling Acquire() once destruction has begun is a mistake. The
-// factory and the hooks are called from threads that acquire and from the pool's own, several at
-// once.
-// Fork: a pool belongs to the process that made it. In a forked child every call is refused with
-// kFailedPrecondition, and ~Pool() leaks the resources instead of closing them.
+// stream and aborts the process. It also waits for factory and hooks that are running on the pool's
+// own threads. Calling Acquire() once destruction has begun is a mistake. The factory and the hooks
+// are called from threads that acquire and from the pool's own, several at once.
+// Fork: a pool belongs to the process that made it. In a forked child every call that would lend or
+// change anything is refused with kFailedPrecondition, a lease that comes to an end does nothing, and
+// deleting the pool leaks it: nothing of the parent's is closed. Asynchronous acquires that wait go
+// on waiting, in the parent.
 // Cost: Acquire and release of an idle resource are one compare-and-swap each, mostly on a cache
 // line of this thread's own: no lock, no allocation, no system call, no clock (but for one in 256,
-// which is timed). One thread is started if the options leave something to keep (min, a timeout, a
-// lifetime) or an asynchronous acquire has a deadline.
+// which is timed). A thread is started if the options leave something to keep (min, a timeout, a
+// lifetime, validation, leaks to look for), another with the first asynchronous acquire that has a
+// deadline.
 //
 // Fairness: who waits is served first in, first out. For the first millisecond of its wait, or what
 // PoolOptions::patience says, the oldest waiter competes with threads that come by, which keeps
@@ -98,6 +102,8 @@ namespace vouch::pool {
 //   kInvalidArgument     bad options (Create, Resize).
 //   the factory's own    it failed: "acquire NAME: open failed: …". kInternal if it threw, or
 //                        returned null. Exceptions of the factory and of hooks do not leave the pool.
+//                        This ends the acquire even where another lease might come back in time: a
+//                        limit of the server's belongs into PoolOptions::max.
 template <typename Resource, typename Platform = pool_internal::SystemPlatform>
 class Pool {
  public:
@@ -111,6 +117,9 @@ class Pool {
                                                       Hooks hooks = {});
 
   ~Pool();
+  // Deletes the pool, but not in a forked child: there other threads' work may have been left half
+  // done, and what is to be closed is the parent's.
+  static void operator delete(Pool* pool, std::destroying_delete_t);
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
@@ -128,8 +137,9 @@ class Pool {
   absl::StatusOr<LeaseType> TryAcquire(CallSite site = CallSite::Current());
 
   // Runs a closure some time later, on a thread of its choice. Must not throw. One that runs it at
-  // once is allowed; then `done` may run inside AcquireAsync() or inside somebody's release, and must
-  // neither destroy the pool nor close, suspend, resume or resize it.
+  // once is allowed; then `done` may run inside any call of the pool, a release, a request_stop(), or
+  // on the thread that looks after the deadlines of all asynchronous acquires. It must not block then,
+  // and neither destroy the pool nor close, suspend, resume or resize it.
   using Executor = std::function<void(absl::AnyInvocable<void() &&>)>;
   using AsyncDone = absl::AnyInvocable<void(absl::StatusOr<LeaseType>) &&>;
 
@@ -137,7 +147,7 @@ class Pool {
   // once. Stands in the same line as everybody, but never competes: it is handed its slot. The lease
   // has no owner thread (AcquireOptions::transferable). options.stop ends the wait with kCancelled.
   // If the executor drops the closure, the resource goes back and `done` is destroyed uncalled. For
-  // coroutines see acquire_awaiter.h.
+  // coroutines see acquire_awaiter.h. REQUIRES: neither is null.
   void AcquireAsync(Executor executor, AsyncDone done, const AcquireOptions& options = {},
                     CallSite site = CallSite::Current());
 
@@ -148,13 +158,15 @@ class Pool {
   absl::Status Resume();
 
   // Changes PoolOptions::min and max from now on. What is more is closed as it is released or at
-  // once. kInvalidArgument as for the options.
+  // once. kInvalidArgument as for the options. Whoever has to look for a resource looks at as many
+  // places as there have ever been.
   absl::Status Resize(int min, int max);
 
   // Closes the pool: newcomers and waiters get kFailedPrecondition, idle resources are closed,
   // leased ones when they are released. Waits for that until `drain` has passed, then returns
   // kDeadlineExceeded with the number of leases still out and their holders; the pool stays
-  // closed and Close() may be called again to wait on. Idempotent, from any thread.
+  // closed and Close() may be called again to wait on. Idempotent, from any thread. What it takes to
+  // close a resource, here or in a Resize() under way, is not cut short at the deadline.
   absl::Status Close(absl::Duration drain);
 
   // Who holds leases, oldest first.
@@ -193,18 +205,22 @@ class Pool {
   LeaseType MakeLease(Slot& slot, CallSite site);
   static void TimeHold(Slot& slot, int64_t now, uint32_t weight);
   Request RequestFor(const AcquireOptions& options, CallSite site) const;
+  uint32_t FirstLook() const;
   absl::Status CheckCaller(const char* operation, CallSite site = {}) const;
   absl::StatusOr<LeaseType> AcquireSlow(Request request);
   typename Handoff::Result TakeOrWait(Request* request, int64_t* waited_until);
   typename Handoff::Result Wait(const Request& request, uint32_t start);
+  End RefusalOf(const Request& request) const;
   bool IsHopeless(const Request& request) const;
   std::optional<absl::StatusOr<LeaseType>> Occupy(uint32_t index, const Request& request,
                                                   int64_t waited_until);
   std::optional<absl::Status> MakeReady(Slot& slot, uint32_t index, const Request& request);
   absl::Status OpenFor(Slot& slot, uint32_t index, const Request& request);
+  absl::Status OpenUntil(Slot& slot, const Request& request, int64_t deadline_ns);
   void DiscardUnfit(Slot& slot);
   absl::Status Refused(End end, const Request& request);
   void StartAsync(Executor executor, AsyncDone done, Request request);
+  static void RunOn(const Executor& executor, absl::AnyInvocable<void() &&> closure);
 
   // Releasing: what a lease could not do with one CAS.
   void ReleaseSlow(Slot& slot, bool broken);
@@ -218,6 +234,7 @@ class Pool {
   int64_t KeeperPass();
   static pool_internal::LifecycleLimits LimitsOf(const PoolOptions& options, const Hooks& hooks);
 
+  void MarkWithheldDue();
   static int64_t DeadlineAfter(absl::Duration timeout);
   pool_internal::Situation Now() const;
   static void Count(Atomic<uint64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
@@ -254,8 +271,10 @@ class Pool {
   // Used by the keeper's thread only
   pool_internal::Caretaker<Resource, Platform> caretaker_;
 
-  // Last: its thread uses everything above.
+  // Last: their threads use everything above. One for the slots, one for async_deadlines_: the first
+  // runs the user's code, which may take its time.
   pool_internal::Keeper<Platform> keeper_;
+  pool_internal::Keeper<Platform> timekeeper_;
 };
 
 }  // namespace vouch::pool

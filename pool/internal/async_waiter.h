@@ -14,6 +14,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "pool/fork_guard.h"
 #include "pool/histogram.h"
 #include "pool/internal/handoff.h"
 #include "pool/internal/nest.h"
@@ -28,7 +29,8 @@ class Abortable {
   virtual void OnDeadline() = 0;
 };
 
-// AsyncDeadlines are the deadlines of the waiters that do not sleep. The keeper looks after them.
+// AsyncDeadlines are the deadlines of the waiters that do not sleep. A keeper of their own looks after
+// them: the one of the slots may be busy with the factory for as long as that takes.
 //
 // Thread safety: any thread.
 class AsyncDeadlines {
@@ -73,16 +75,20 @@ class AsyncDeadlines {
   uint64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// A slot on its way to its new owner: goes back to the pool if it does not get there.
+// A slot on its way to its new owner: goes back to the pool if it does not get there. In a forked
+// child it is the parent's, and nothing happens to it.
 template <typename HandoffType>
 class OwnedSlot {
  public:
-  OwnedSlot(HandoffType* handoff, uint32_t index) : handoff_(handoff), index_(index) {}
+  OwnedSlot(HandoffType* handoff, const ForkGuard* guard, uint32_t index)
+      : handoff_(handoff), guard_(guard), index_(index) {}
   OwnedSlot(OwnedSlot&& other) noexcept
-      : handoff_(other.handoff_), index_(std::exchange(other.index_, HandoffType::kNone)) {}
+      : handoff_(other.handoff_),
+        guard_(other.guard_),
+        index_(std::exchange(other.index_, HandoffType::kNone)) {}
   OwnedSlot& operator=(OwnedSlot&&) = delete;
   ~OwnedSlot() {
-    if (index_ == HandoffType::kNone) return;
+    if (index_ == HandoffType::kNone || guard_->forked()) return;
     const typename HandoffType::Visit visit(handoff_);
     handoff_->GiveBack(index_);
   }
@@ -92,6 +98,7 @@ class OwnedSlot {
 
  private:
   HandoffType* const handoff_;
+  const ForkGuard* const guard_;
   uint32_t index_;
 };
 
@@ -105,7 +112,8 @@ class OwnedSlot {
 //
 // Thread safety: Start() once; the rest from any thread.
 // Ownership: it holds itself from Start() until it has ended. The pool outlives it: Close() ends
-// every waiter, and ending waits for a stop callback that is under way (~stop_callback).
+// every waiter, and ending waits for a stop callback that is under way (~stop_callback). In a forked
+// child it never ends: it is the parent's, who goes on waiting.
 template <typename HandoffType, typename Platform>
 class AsyncWaiter final : public HandoffType::Listener,
                           public Abortable,
@@ -117,9 +125,10 @@ class AsyncWaiter final : public HandoffType::Listener,
 
   struct Parts {
     HandoffType* handoff;
+    const ForkGuard* fork_guard;
     AsyncDeadlines* deadlines;
     Histogram* waits;
-    std::function<void()> nudge_keeper;
+    std::function<void()> nudge_keeper;  // of the deadlines
     Executor executor;
     // Makes the error for an end without a slot. Called while the pool is alive.
     std::function<absl::Status(End)> refuse;
@@ -173,7 +182,7 @@ class AsyncWaiter final : public HandoffType::Listener,
   // either the cancel finds it published, or Start() finds the reason.
   void Abort(End reason) {
     const std::shared_ptr<AsyncWaiter> self = this->weak_from_this().lock();
-    if (self == nullptr) return;
+    if (self == nullptr || parts_.fork_guard->forked()) return;
     const typename HandoffType::Visit visit(parts_.handoff);
     aborted_.store(reason, std::memory_order_seq_cst);
     if (parts_.handoff->TryCancelListener(ticket_)) Finish({reason, HandoffType::kNone});
@@ -183,9 +192,10 @@ class AsyncWaiter final : public HandoffType::Listener,
     const std::shared_ptr<AsyncWaiter> self = std::move(self_);
     on_stop_.reset();
     if (deadline_.has_value()) parts_.deadlines->Remove(*deadline_);
-    SlotResult slot = result.end == End::kTaken
-                          ? SlotResult(OwnedSlot<HandoffType>(parts_.handoff, result.slot))
-                          : SlotResult(parts_.refuse(result.end));
+    SlotResult slot =
+        result.end == End::kTaken
+            ? SlotResult(OwnedSlot<HandoffType>(parts_.handoff, parts_.fork_guard, result.slot))
+            : SlotResult(parts_.refuse(result.end));
     const int64_t ended = began_.has_value() ? Platform::Now() : 0;
     if (began_.has_value()) parts_.waits->Add(ended - *began_);
     Nest::Run([executor = std::move(parts_.executor), done = std::move(parts_.done),

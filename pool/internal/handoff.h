@@ -21,8 +21,9 @@ namespace vouch::pool::pool_internal {
 // Thread safety: any thread; Close, Suspend, Resume and Resize one at a time.
 // Ownership: taking a slot makes the caller its owner; Put() ends that.
 // Cost: SlotWord::TryLease and a TryPutBack that nobody waits for are one CAS each: no lock, no
-// allocation, no system call, no clock. The rest reads the clock once and makes at most one system
-// call, but for a few sched_yield before a thread stands in the line.
+// allocation, no system call, no clock. The rest reads the clock and makes one system call for each
+// waiter it serves, which is hardly ever more than one, but for a few sched_yield before a thread
+// stands in the line.
 //
 // Terms. A *waiter* is a thread (or a listener) with a ticket of the queue, until it cancels it or
 // takes its grant. It is *marked* on a slot once it has set kWanted there. A *permit* is the right to
@@ -97,6 +98,18 @@ namespace vouch::pool::pool_internal {
 //    Either O2 follows G1 and the owner moves the slot itself, or G2 follows O1 and sees it. The
 //    fast TryPutBack has no O2, but it fails once the slot is marked.
 //
+// [circle] Waiters look whether all holders wait when they come; the last to come finds it. A slot
+// that is retired leaves fewer of them, so everybody looks again:
+//
+//      owner of the slot                     waiter
+//      R1 slot := kRetired       (seq_cst)   W1 enter the queue            (seq_cst)
+//      R2 ++retirements_         (seq_cst)   W2 read retirements_          (seq_cst)
+//      R3 read the queue's ends, (seq_cst)   W3 look at the slots          (seq_cst)
+//         signal all in it                   W4 read the signal, then retirements_; sleep
+//
+//    If R3 sees the waiter it does not sleep through: its next W4 reads the new count. Else W1
+//    follows R3, and W3 sees the slot retired.
+//
 // C, D: a releaser that finds the queue empty clears kWanted (C), looks at the queue and the gate
 // again (D), and sets it again if somebody is there; only then does it try to put the slot back,
 // which fails if kWanted has been set since. A waiter marked before C entered before C, so D sees it.
@@ -109,7 +122,11 @@ namespace vouch::pool::pool_internal {
 // gate_: written by Close, Suspend, Resume, Resize, one at a time. Read by releasers and waiters.
 //   Orders: seq_cst: [gate], and for waiters "gate_ := closed; look at the queue" against "enqueue;
 //   read gate_".
-// openers_: permits taken. Written by TryBeginOpen, FinishOpen, TryTake. Orders: seq_cst: [permit].
+// openers_: permits taken. Written by TryBeginOpen, and by whoever gives one back: FinishOpen,
+//   TryTake, PutBack, EndPut. Orders: seq_cst: [permit].
+// retirements_: slots that have gone out of use while others were not: threads may be left that wait
+//   for each other, without anybody coming to see it. Written by LayAside, read by waiters before
+//   they look for that, and again before they sleep. Orders: seq_cst: [circle].
 // admitted_: waiters that are, or are about to be, in the line, at most max_waiters. Relaxed: it is
 //   only counted.
 // breaking_circle_: a lock around a look at the line and a cancel: nobody sleeps or calls out while
@@ -282,15 +299,11 @@ class Handoff {
     if (gate().closed()) return {End::kClosed, kNone, false};
     if (!TryEnqueue(&ticket)) return {End::kLineFull, kNone, false};
     on_ticket(ticket);
-    Result result;
-    if (queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})) {
-      waiting_.fetch_add(1, std::memory_order_relaxed);
-      result = WaitPublished(ticket, request);
-      waiting_.fetch_sub(1, std::memory_order_relaxed);
-    } else {
-      result = Granted(ticket);
-    }
-    admitted_.fetch_sub(1, std::memory_order_relaxed);
+    waiting_.fetch_add(1, std::memory_order_relaxed);
+    const Result result = queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})
+                              ? WaitPublished(ticket, request)
+                              : Granted(ticket);
+    NoteHeard();
     return result;
   }
   Result Wait(const WaitRequest& request) {
@@ -316,13 +329,13 @@ class Handoff {
   // True if the listener stands in the line: it is called when there is a slot, or kClosedGrant.
   // False if it has ended already, with *result, and will not be called. REQUIRES: a Visit.
   bool Publish(Ticket ticket, Listener* listener, uint32_t start, Result* result) {
+    waiting_.fetch_add(1, std::memory_order_relaxed);
     // A time long ago: listeners do not compete, they are granted.
     if (!queue_.Publish(ticket, {0, 0, listener})) {
       *result = Granted(ticket);
-      admitted_.fetch_sub(1, std::memory_order_relaxed);
+      NoteHeard();
       return false;
     }
-    waiting_.fetch_add(1, std::memory_order_relaxed);
     slots_.WantAll();  // [wanted] W2
     const uint32_t slot = gate().closed() ? kNone : TryTake(start);
     *result = slot != kNone ? Result{End::kTaken, slot} : Result{End::kClosed, kNone};
@@ -341,7 +354,7 @@ class Handoff {
     return true;
   }
 
-  // To be called by a listener that was granted something.
+  // A waiter has left the line. To be called by a listener that was granted something.
   void NoteHeard() {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
     admitted_.fetch_sub(1, std::memory_order_relaxed);
@@ -377,12 +390,13 @@ class Handoff {
   // Refuses newcomers and waiters, retires what is not owned. Slots that are owned are retired when
   // they are put back. Idempotent.
   void Close() {
-    SetGate(gate().Closed());
+    Announce(gate().Closed());
     for (;;) {
       const typename Queue::Oldest oldest = queue_.Look();
-      if (!oldest.any) return;
+      if (!oldest.any) break;
       queue_.Grant(oldest, kClosedGrant);
     }
+    SettleAll();  // last: closing resources may take long
   }
 
   // Keeps back every slot that is not owned, and those that are when they are put back.
@@ -427,8 +441,17 @@ class Handoff {
   // Waiting
 
   Result WaitPublished(Ticket ticket, const WaitRequest& request) {
-    slots_.WantAll();  // [wanted] W2
+    slots_.WantAll();                                                     // [wanted] W2
+    uint32_t retirements = retirements_.load(std::memory_order_seq_cst);  // [circle] W2
     bool looked_for_deadlock = request.thread == 0;
+    const auto stopped = [&] {
+      return request.interrupted != nullptr &&
+             request.interrupted->load(std::memory_order_seq_cst);  // [signal]
+    };
+    const auto interrupted = [&] {
+      return stopped() || (request.thread != 0 &&
+                           retirements_.load(std::memory_order_seq_cst) != retirements);  // W4
+    };
     for (;;) {
       if (gate().closed()) return Leave(ticket, {End::kClosed, kNone});
       uint32_t slot = TryTake(request.start);  // [wanted] W2, [wake] W2, [permit] R2
@@ -437,13 +460,16 @@ class Handoff {
         if (TryBreakCircle(ticket, request.thread)) return {End::kDeadlock, kNone};
         continue;
       }
-      switch (queue_.Await(ticket, request.deadline_ns, request.interrupted)) {
+      switch (queue_.Await(ticket, request.deadline_ns, interrupted)) {
         case Queue::Event::kGranted:
           return Granted(ticket);
         case Queue::Event::kTimedOut:
           return Leave(ticket, {End::kTimedOut, kNone});
         case Queue::Event::kInterrupted:
-          return Leave(ticket, {End::kStopped, kNone});
+          if (stopped()) return Leave(ticket, {End::kStopped, kNone});
+          retirements = retirements_.load(std::memory_order_seq_cst);  // [circle] W2
+          looked_for_deadlock = false;
+          break;
         case Queue::Event::kWoken:
           slot = TryTake(request.start);
           if (slot != kNone) return Leave(ticket, {End::kTaken, slot});
@@ -474,10 +500,14 @@ class Handoff {
 
   // Whether every lease is held by a thread that stands in this line, `self` among them: then no
   // slot will ever come back. `self` must be in the line. Of the threads that close such a circle
-  // the last to enter the line finds it: it sees all the others there, and what they hold. Slots are
-  // read before and after the line: each was held, by the same lease, while its holder stood there.
+  // the last to enter the line finds it: it sees all the others there, and what they hold; or, when a
+  // slot is retired, whoever of them looks then ([circle]). Slots are read before and after the line:
+  // each was held, by the same lease, while its holder stood there. The line may be long, so the
+  // slots are read once more before: who holds nothing need not read it.
   bool AllHoldersWait(uint32_t self) const {
     uint64_t uses = 0;
+    if (!AllHeldBy(self, nullptr, &uses)) return false;
+    uses = 0;
     if (!AllHeldBy(self, &queue_, &uses)) return false;
     uint64_t uses_again = 0;
     return AllHeldBy(self, nullptr, &uses_again) && uses == uses_again;
@@ -529,7 +559,7 @@ class Handoff {
         continue;
       }
       const typename Queue::Oldest oldest = queue_.Look();
-      if (!oldest.any && !watched_) {
+      if (!oldest.any && !watched_ && !slot.IsDue()) {
         if (TryPutBackUnwanted(slot, owned.index)) return EndPut(owned.permit);
         continue;
       }
@@ -608,8 +638,14 @@ class Handoff {
   bool MayLend(uint32_t index) const { return gate().VerdictOn(index) == Gate::Verdict::kOpen; }
 
   void SetGate(Gate to) {
+    Announce(to);
+    SettleAll();
+  }
+  void Announce(Gate to) {
     gate_.store(to.word(), std::memory_order_seq_cst);  // [gate] G1
     slots_.WantAll();                                   // [gate] G2
+  }
+  void SettleAll() {
     for (uint32_t i = 0; i < slots_.size(); ++i) Settle(i);
   }
 
@@ -643,6 +679,10 @@ class Handoff {
     }
     // It rests, or whoever changed the gate has it, and has counted it as live once more.
     if (retire) {
+      if (!gate().closed()) {
+        retirements_.fetch_add(1, std::memory_order_seq_cst);  // [circle] R2
+        queue_.InterruptAll();                                 // [circle] R3
+      }
       live_.fetch_sub(1, std::memory_order_release);
       Platform::Unpark(live_);
     }
@@ -663,6 +703,7 @@ class Handoff {
   alignas(64) Atomic<uint32_t> in_flight_{0};
   Atomic<uint32_t> openers_{0};
   Atomic<bool> breaking_circle_{false};
+  Atomic<uint32_t> retirements_{0};
   Atomic<uint64_t> admitted_{0};
   Atomic<int> waiting_{0};  // published
   Atomic<uint64_t> waited_{0};

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <thread>
 #include <utility>
 
@@ -13,10 +12,11 @@
 
 namespace vouch::pool::pool_internal {
 
-// Keeper is the one thread of a pool. It runs a pass over the slots, sleeps until the time the pass
-// returned, and runs the next; Nudge() has it run one now.
+// Keeper is a thread that looks after something: it runs a pass, sleeps until the time the pass
+// returned, and runs the next; Nudge() has it run one now. A pool has one for its slots and one for
+// the deadlines of its asynchronous acquires.
 //
-// Thread safety: Start, Nudge and Stop from any thread; Join and Abandon by the owner.
+// Thread safety: Start, Nudge and Stop from any thread; Join by the owner.
 // Ownership: what the pass touches must outlive Join(), which the destructor calls.
 // Cost: Nudge and Stop are one system call; a keeper that was not started costs nothing.
 template <typename Platform>
@@ -35,9 +35,11 @@ class Keeper {
 
   // Starts the thread, unless it has been started.
   void Start(Pass pass) {
+    if (started_.load(std::memory_order_relaxed)) return;
     MutexLock lock(&mutex_);
-    if (thread_ != nullptr) return;
-    thread_ = std::make_unique<std::thread>([this, run = std::move(pass)] { Run(run); });
+    if (started_.load(std::memory_order_relaxed)) return;
+    thread_ = std::thread([this, run = std::move(pass)] { Run(run); });
+    started_.store(true, std::memory_order_relaxed);
   }
 
   void Nudge() {
@@ -55,15 +57,12 @@ class Keeper {
 
   // REQUIRES: Stop().
   void Join() {
-    const std::unique_ptr<std::thread> thread = TakeThread();
-    if (thread != nullptr) thread->join();
+    std::thread thread = TakeThread();
+    if (thread.joinable()) thread.join();
   }
 
-  // In a forked child, where the thread does not exist: forgets it.
-  void Abandon() { TakeThread().release(); }
-
  private:
-  std::unique_ptr<std::thread> TakeThread() {
+  std::thread TakeThread() {
     MutexLock lock(&mutex_);
     return std::move(thread_);
   }
@@ -81,11 +80,14 @@ class Keeper {
   // signal_: counts nudges; the thread parks on it. Written by Nudge (release), read by the thread
   //   (acquire): a pass sees what was done before the nudge that caused it.
   // stopped_: written by Stop before its nudge (release), read by the thread (acquire).
+  // started_: written by Start under the mutex, read by Start also without: relaxed, as who reads
+  //   true does nothing.
   typename Platform::template Atomic<uint32_t> signal_{0};
   typename Platform::template Atomic<bool> stopped_{false};
+  typename Platform::template Atomic<bool> started_{false};
 
   Mutex mutex_;
-  std::unique_ptr<std::thread> thread_ ABSL_GUARDED_BY(mutex_);
+  std::thread thread_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace vouch::pool::pool_internal

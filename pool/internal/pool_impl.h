@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "absl/time/time.h"
 #include "pool/internal/holder_of.h"
 #include "pool/internal/hook_scope.h"
+#include "pool/internal/nest.h"
 #include "pool/internal/thread_hint.h"
 #include "pool/pool.h"
 
@@ -40,8 +42,8 @@ absl::StatusOr<std::unique_ptr<Pool<Resource, Platform>>> Pool<Resource, Platfor
     const auto index = static_cast<uint32_t>(i);
     Slot& slot = pool->handoff_.slots()[index];
     slot.word.TryTake(SlotState::kEmpty);  // nobody else is here yet
-    absl::Status opened = pool->resources_.Open(slot, "create", pool->options_.open_attempts,
-                                                kForever);
+    absl::Status opened =
+        pool->resources_.Open(slot, "create", pool->options_.open_attempts, kForever);
     pool->handoff_.PutSlow(index);
     if (!opened.ok()) return opened;
   }
@@ -70,16 +72,19 @@ Pool<Resource, Platform>::Pool(PoolOptions options, Factory factory, Hooks hooks
       caretaker_(LimitsOf(options_, resources_.hooks()), &handoff_, &resources_) {}
 
 template <typename Resource, typename Platform>
+void Pool<Resource, Platform>::operator delete(Pool* pool, std::destroying_delete_t) {
+  if (pool->fork_guard_.forked()) return;
+  pool->~Pool();
+  ::operator delete(pool, std::align_val_t(alignof(Pool)));
+}
+
+template <typename Resource, typename Platform>
 Pool<Resource, Platform>::~Pool() {
-  if (fork_guard_.forked()) {
-    // The resources and the thread are the parent's.
-    keeper_.Abandon();
-    for (uint32_t i = 0; i < handoff_.slots().size(); ++i) handoff_.slots()[i].resource.release();
-    return;
-  }
   const absl::Status closed = Close(options_.destroy_timeout);
   if (!closed.ok()) pool_internal::AbortDestruction(closed);
   keeper_.Join();
+  timekeeper_.Stop();
+  timekeeper_.Join();
   handoff_.AwaitVisitors();
 }
 
@@ -123,8 +128,7 @@ absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::TryAcquire(C
   const typename Handoff::Visit visit(&handoff_);
   const Request request{.site = site, .timeout = {}, .owner = ThreadHint::Self()};
   for (;;) {
-    const uint32_t index =
-        handoff_.TryTake(ThreadHint::Start(id_, std::max(handoff_.gate().limit(), 1u)));
+    const uint32_t index = handoff_.TryTake(FirstLook());
     if (index == Handoff::kNone) break;
     std::optional<absl::StatusOr<LeaseType>> lease = Occupy(index, request, 0);
     if (lease.has_value()) return *std::move(lease);
@@ -146,6 +150,12 @@ typename Pool<Resource, Platform>::Request Pool<Resource, Platform>::RequestFor(
     request.timeout = std::min(request.timeout, options.deadline - absl::Now());
   }
   return request;
+}
+
+// The slot at which this thread begins to look for one.
+template <typename Resource, typename Platform>
+uint32_t Pool<Resource, Platform>::FirstLook() const {
+  return ThreadHint::Start(id_, handoff_.gate().limit());
 }
 
 // Inlined by force: a lease that is returned through memory costs more than the two CAS together.
@@ -192,12 +202,11 @@ absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::AcquireSlow(
 template <typename Resource, typename Platform>
 typename Pool<Resource, Platform>::Handoff::Result Pool<Resource, Platform>::TakeOrWait(
     Request* request, int64_t* waited_until) {
-  const pool_internal::Gate gate = handoff_.gate();
-  const uint32_t start = ThreadHint::Start(id_, std::max(gate.limit(), 1u));
+  const uint32_t start = FirstLook();
   uint32_t slot = handoff_.TryTake(start);
   if (slot != Handoff::kNone) return {End::kTaken, slot};
-  if (gate.closed()) return {End::kClosed, Handoff::kNone};
-  if (request->timeout <= absl::ZeroDuration()) return {End::kTimedOut, Handoff::kNone};
+  const End refusal = RefusalOf(*request);
+  if (refusal != End::kTaken) return {refusal, Handoff::kNone};
   if (request->deadline_ns == Request::kUnknown) {
     request->deadline_ns = DeadlineAfter(request->timeout);
   }
@@ -231,6 +240,14 @@ typename Pool<Resource, Platform>::Handoff::Result Pool<Resource, Platform>::Wai
   return handoff_.Wait(wait, [&](typename Handoff::Ticket ticket) {
     callback.emplace(request.stop, [on_stop, ticket] { on_stop(ticket); });
   });
+}
+
+// Why one that would have to wait may not; kTaken: it may.
+template <typename Resource, typename Platform>
+typename Pool<Resource, Platform>::End Pool<Resource, Platform>::RefusalOf(
+    const Request& request) const {
+  if (handoff_.gate().closed()) return End::kClosed;
+  return request.timeout <= absl::ZeroDuration() ? End::kTimedOut : End::kTaken;
 }
 
 template <typename Resource, typename Platform>
@@ -276,9 +293,7 @@ std::optional<absl::Status> Pool<Resource, Platform>::MakeReady(Slot& slot, uint
 // Closes the resource if it is due for validation and invalid, or if before_lend refuses it.
 template <typename Resource, typename Platform>
 void Pool<Resource, Platform>::DiscardUnfit(Slot& slot) {
-  const bool due =
-      slot.due_use.load(std::memory_order_relaxed) == slot.uses.load(std::memory_order_relaxed);
-  if (due) {
+  if (slot.IsDue()) {
     keeper_.Nudge();  // it sleeps while every idle slot is marked
     if (!resources_.Validate(*slot.resource).ok()) {
       return resources_.Close(slot, CloseReason::kInvalid);
@@ -298,7 +313,7 @@ absl::Status Pool<Resource, Platform>::OpenFor(Slot& slot, uint32_t index, const
   const int64_t deadline_ns = request.deadline_ns == Request::kUnknown
                                   ? DeadlineAfter(request.timeout)
                                   : request.deadline_ns;
-  absl::Status opened = resources_.Open(slot, "acquire", options_.open_attempts, deadline_ns);
+  absl::Status opened = OpenUntil(slot, request, deadline_ns);
   if (opened.ok()) {
     const absl::Status accepted = resources_.BeforeLend(*slot.resource);
     if (!accepted.ok()) {
@@ -313,6 +328,21 @@ absl::Status Pool<Resource, Platform>::OpenFor(Slot& slot, uint32_t index, const
   }
   keeper_.Nudge();
   return opened;
+}
+
+// Opens a resource, trying again until the deadline, the request's stop token, or Close().
+template <typename Resource, typename Platform>
+absl::Status Pool<Resource, Platform>::OpenUntil(Slot& slot, const Request& request,
+                                                 int64_t deadline_ns) {
+  std::optional<std::stop_callback<std::function<void()>>> on_stop;
+  if (request.stop.stop_possible())
+    on_stop.emplace(request.stop, [this] { resources_.Interrupt(); });
+  absl::Status opened = resources_.Open(slot, "acquire", options_.open_attempts, deadline_ns, [&] {
+    return request.stop.stop_requested() || handoff_.gate().closed();
+  });
+  if (opened.ok()) return opened;
+  if (request.stop.stop_requested()) return Refused(End::kStopped, request);
+  return handoff_.gate().closed() ? Refused(End::kClosed, request) : opened;
 }
 
 template <typename Resource, typename Platform>
@@ -349,15 +379,23 @@ template <typename Resource, typename Platform>
 void Pool<Resource, Platform>::AcquireAsync(Executor executor, AsyncDone done,
                                             const AcquireOptions& options, CallSite site) {
   Request request = RequestFor(options, site);
+  assert(executor != nullptr && done != nullptr);
   request.owner = 0;
   absl::Status allowed = CheckCaller("acquire", site);
   if (!allowed.ok()) {
-    executor([done = std::move(done), allowed = std::move(allowed)]() mutable {
+    return RunOn(executor, [done = std::move(done), allowed = std::move(allowed)]() mutable {
       std::move(done)(std::move(allowed));
     });
-    return;
   }
   StartAsync(std::move(executor), std::move(done), std::move(request));
+}
+
+// Where the executor runs it at once, what the closure does may come by here again.
+template <typename Resource, typename Platform>
+void Pool<Resource, Platform>::RunOn(const Executor& executor,
+                                     absl::AnyInvocable<void() &&> closure) {
+  pool_internal::Nest::Run(
+      [executor, closure = std::move(closure)]() mutable { executor(std::move(closure)); });
 }
 
 // Takes a slot or stands in the line, then makes a lease of the slot on the executor.
@@ -371,6 +409,9 @@ void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Req
   auto occupy = [this, executor, request, done = std::move(done)](absl::StatusOr<OwnedSlot> slot,
                                                                   int64_t waited_until) mutable {
     if (!slot.ok()) return std::move(done)(slot.status());
+    if (fork_guard_.forked()) {  // the slot is the parent's
+      return std::move(done)(pool_internal::ForkedError("acquire", options_.name));
+    }
     std::optional<absl::StatusOr<LeaseType>> lease;
     {
       const typename Handoff::Visit occupying(&handoff_);
@@ -379,24 +420,34 @@ void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Req
     }
     std::move(done)(*std::move(lease));  // may destroy the pool, if there is no lease in it
   };
-  const uint32_t start = ThreadHint::Start(id_, std::max(handoff_.gate().limit(), 1u));
+  const uint32_t start = FirstLook();
   const uint32_t taken = handoff_.TryTake(start);
   if (taken != Handoff::kNone) {
-    executor([occupy = std::move(occupy), slot = OwnedSlot(&handoff_, taken)]() mutable {
+    return RunOn(executor, [occupy = std::move(occupy),
+                            slot = OwnedSlot(&handoff_, &fork_guard_, taken)]() mutable {
       occupy(std::move(slot), 0);
     });
-    return;
   }
-  if (IsHopeless(request)) {
-    executor([occupy = std::move(occupy), refused = Refused(End::kHopeless, request)]() mutable {
-      occupy(std::move(refused), 0);
-    });
-    return;
+  End refusal = RefusalOf(request);
+  if (refusal == End::kTaken && IsHopeless(request)) refusal = End::kHopeless;
+  if (refusal != End::kTaken) {
+    return RunOn(executor,
+                 [occupy = std::move(occupy), refused = Refused(refusal, request)]() mutable {
+                   occupy(std::move(refused), 0);
+                 });
   }
-  if (request.deadline_ns != kForever) StartKeeper();
-  const auto waiter = std::make_shared<Waiter>(typename Waiter::Parts{
-      &handoff_, &async_deadlines_, &waits_, [this] { keeper_.Nudge(); }, std::move(executor),
-      [this, request](End end) { return Refused(end, request); }, std::move(occupy)});
+  if (request.deadline_ns != kForever) {
+    timekeeper_.Start([this] { return async_deadlines_.Expire(Platform::Now()); });
+  }
+  const auto waiter = std::make_shared<Waiter>(
+      typename Waiter::Parts{.handoff = &handoff_,
+                             .fork_guard = &fork_guard_,
+                             .deadlines = &async_deadlines_,
+                             .waits = &waits_,
+                             .nudge_keeper = [this] { timekeeper_.Nudge(); },
+                             .executor = std::move(executor),
+                             .refuse = [this, request](End end) { return Refused(end, request); },
+                             .done = std::move(occupy)});
   waiter->Start(start, request.deadline_ns, request.stop);
 }
 
@@ -476,10 +527,26 @@ absl::Status Pool<Resource, Platform>::Resume() {
   {
     const typename Handoff::Visit visit(&handoff_);
     MutexLock lock(&gate_mutex_);
+    MarkWithheldDue();
     handoff_.Resume();
   }
   keeper_.Nudge();
   return absl::OkStatus();
+}
+
+// What was kept back while the pool was suspended is validated before it is lent, however short that
+// was: a pool is suspended while something happens to what its resources are connected to. The gate's
+// mutex is held: whatever is withheld stays so, and unused, until the gate is opened.
+template <typename Resource, typename Platform>
+void Pool<Resource, Platform>::MarkWithheldDue() {
+  if (resources_.hooks().validate == nullptr ||
+      options_.validate_after_idle == absl::InfiniteDuration()) {
+    return;
+  }
+  for (uint32_t i = 0; i < handoff_.slots().size(); ++i) {
+    Slot& slot = handoff_.slots()[i];
+    if (slot.word.Peek() == SlotState::kWithheld) slot.NoteDue();
+  }
 }
 
 template <typename Resource, typename Platform>
@@ -508,6 +575,7 @@ absl::Status Pool<Resource, Platform>::Close(absl::Duration drain) {
     const typename Handoff::Visit visit(&handoff_);
     MutexLock lock(&gate_mutex_);
     handoff_.Close();
+    resources_.Interrupt();
   }
   if (handoff_.AwaitRetired(deadline)) return absl::OkStatus();
   return pool_internal::DrainError(Now(), drain);
@@ -548,9 +616,8 @@ void Pool<Resource, Platform>::StartKeeper() {
 
 template <typename Resource, typename Platform>
 int64_t Pool<Resource, Platform>::KeeperPass() {
-  const int64_t next =
-      caretaker_.Pass(min_.load(std::memory_order_relaxed), [this] { return keeper_.stopped(); });
-  return std::min(next, async_deadlines_.Expire(Platform::Now()));
+  return caretaker_.Pass(min_.load(std::memory_order_relaxed),
+                         [this] { return keeper_.stopped(); });
 }
 
 // Telling

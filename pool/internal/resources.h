@@ -48,18 +48,30 @@ class Resources {
   }
 
   // Opens a resource in an empty slot. Tries again after kUnavailable, up to `attempts` times and
-  // with a back-off between them, unless that would take longer than until the deadline.
-  absl::Status Open(SlotType& slot, const char* operation, int attempts, int64_t deadline_ns) {
+  // with a back-off between them, unless that would take longer than until the deadline, or
+  // give_up() is true, which is asked before it sleeps and after each Interrupt().
+  template <typename GiveUp>
+  absl::Status Open(SlotType& slot, const char* operation, int attempts, int64_t deadline_ns,
+                    const GiveUp& give_up) {
     for (int attempt = 1;; ++attempt) {
       absl::Status opened = OpenOnce(slot);
       if (opened.ok()) return opened;
       NoteFailure(opened);
       const int64_t next = SaturatingAdd(Platform::Now(), OpenBackoff(attempt));
-      if (!absl::IsUnavailable(opened) || attempt >= attempts || next >= deadline_ns) {
+      if (!absl::IsUnavailable(opened) || attempt >= attempts || next >= deadline_ns ||
+          !SleepUntil(next, give_up)) {
         return OpenError(operation, name_, opened);
       }
-      SleepUntil(next);
     }
+  }
+  absl::Status Open(SlotType& slot, const char* operation, int attempts, int64_t deadline_ns) {
+    return Open(slot, operation, attempts, deadline_ns, [] { return false; });
+  }
+
+  // Has those that sleep between two attempts ask whether to give up.
+  void Interrupt() {
+    interrupts_.fetch_add(1, std::memory_order_release);  // [interrupt]
+    Platform::Unpark(interrupts_);
   }
 
   // Closes the resource of a slot.
@@ -133,6 +145,7 @@ class Resources {
       return accepted;
     }
     slot.resource = *std::move(resource);
+    slot.due_use.store(SlotType::kNoUse, std::memory_order_relaxed);
     slot.opened_at.store(std::max<int64_t>(Platform::Now(), 1), std::memory_order_relaxed);
     size_.fetch_add(1, std::memory_order_relaxed);
     opened_.fetch_add(1, std::memory_order_relaxed);
@@ -193,9 +206,13 @@ class Resources {
     size_.fetch_sub(1, std::memory_order_relaxed);
   }
 
-  static void SleepUntil(int64_t time_ns) {
-    Atomic<uint32_t> nobody_signals{0};
-    while (Platform::Park(nobody_signals, 0, time_ns)) {
+  // False if it gave up.
+  template <typename GiveUp>
+  bool SleepUntil(int64_t time_ns, const GiveUp& give_up) {
+    for (;;) {
+      const uint32_t interrupts = interrupts_.load(std::memory_order_acquire);  // [interrupt]
+      if (give_up()) return false;
+      if (!Platform::Park(interrupts_, interrupts, time_ns)) return true;
     }
   }
 
@@ -204,6 +221,10 @@ class Resources {
   const uint64_t pool_id_;
   const Factory factory_;
   const Hooks hooks_;
+
+  // interrupts_: counted; who sleeps between attempts parks on it. Written by Interrupt, after what
+  //   give_up() looks at: release; read before that: acquire. [interrupt]
+  Atomic<uint32_t> interrupts_{0};
 
   Atomic<int> size_{0};
   Atomic<uint64_t> opened_{0};

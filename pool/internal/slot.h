@@ -204,7 +204,9 @@ struct alignas(128) Slot {
   Atomic<int64_t> expired{0};
 
   // due_use: the resource is to be validated before it is lent if `uses` is still this. Written by
-  // the keeper before Want(), read by whoever takes the slot.
+  // the keeper before Want(), and by Resume() while the slot is withheld, read by whoever takes the
+  // slot or puts it back: as long as it is due the slot stays wanted, so that nobody takes it the fast
+  // way.
   Atomic<uint64_t> due_use{kNoUse};
 
   // leased_at: when lease timed_use began; it stands for timed_weight leases. Written by the owner.
@@ -242,6 +244,13 @@ struct alignas(128) Slot {
   void NoteLabel(const char* text) {
     label.store(text, std::memory_order_relaxed);
     label_use.store(uses.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
+
+  // Any thread. Has the resource validated before its next use: to be followed by Want(), or by
+  // putting back.
+  void NoteDue() { due_use.store(uses.load(std::memory_order_relaxed), std::memory_order_relaxed); }
+  bool IsDue() const {
+    return due_use.load(std::memory_order_relaxed) == uses.load(std::memory_order_relaxed);
   }
 
   // Any thread. Remembers that the present lease is at least as old as this.

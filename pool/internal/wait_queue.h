@@ -39,7 +39,7 @@ namespace vouch::pool::pool_internal {
 //      │ Grant                  │    │ Cancel      │  │ Cancel
 //      │                  Grant │    └──────┐ ┌────┼──┘
 //      ▼                        ▼           ▼ ▼    │ Grant
-//    kGranted ◄─────────────────┴─────────────────-┘        kCancelled
+//    kGranted ◄─────────────────┴──────────────────┘        kCancelled
 //      │ TakeGrant                                     │ Pass, by whoever moves head_ over it
 //      └────────────────► kFree of the next round ◄────┘
 //
@@ -56,8 +56,7 @@ namespace vouch::pool::pool_internal {
 //
 // Invariants:
 // 1. head_ <= tail_; the tickets in [head_, tail_) are those not passed yet.
-// 2. head_ passes a ticket only after its cell was kGranted or kCancelled in its round. So every
-// live
+// 2. head_ passes a ticket only after its cell was kGranted or kCancelled in its round. So every live
 //    waiter has a ticket in [head_, tail_), and the first live one is the oldest.
 // 3. A ticket is given out only while its cell is kFree of its round: no two tickets share a cell.
 // 4. A kGranted cell is freed by its waiter, a kCancelled one by the thread whose CAS passed it;
@@ -141,10 +140,11 @@ class WaitQueue {
 
   enum class Event { kWoken, kGranted, kTimedOut, kInterrupted };
 
-  // Sleeps until something happens to the ticket, or the deadline, or until `interrupted` (if not
-  // null) is true. After kTimedOut and kInterrupted a grant may still come in: only Cancel() ends
-  // that.
-  Event Await(Ticket ticket, int64_t deadline_ns, const Atomic<bool>* interrupted = nullptr) {
+  // Sleeps until something happens to the ticket, or the deadline, or until interrupted() is true,
+  // which is asked before it sleeps and after each Interrupt(). After kTimedOut and kInterrupted a
+  // grant may still come in: only Cancel() ends that.
+  template <typename Interrupted>
+  Event Await(Ticket ticket, int64_t deadline_ns, const Interrupted& interrupted) {
     Cell& cell = CellOf(ticket);
     for (;;) {
       // [signal] The signal is read before the word, and changed after the word: if the word read
@@ -159,16 +159,24 @@ class WaitQueue {
         default:
           break;
       }
-      if (interrupted != nullptr && interrupted->load(std::memory_order_seq_cst)) {  // [signal]
-        return Event::kInterrupted;
-      }
+      if (interrupted()) return Event::kInterrupted;  // [signal]
       if (!Platform::Park(cell.signal, signal, deadline_ns)) return Event::kTimedOut;
     }
   }
 
-  // Any thread, after it has set what Await() was given as `interrupted`. Harmless if the waiter has
-  // left, whoever has the place now.
+  Event Await(Ticket ticket, int64_t deadline_ns) {
+    return Await(ticket, deadline_ns, [] { return false; });
+  }
+
+  // Any thread, after it has changed what Await()'s interrupted() looks at. Harmless if the waiter
+  // has left, whoever has the place now.
   void Interrupt(Ticket ticket) { Signal(CellOf(ticket)); }  // [signal]
+
+  // The same for everybody who was in the line at some moment of the call.
+  void InterruptAll() {
+    const uint64_t tail = tail_.load(std::memory_order_seq_cst);
+    for (uint64_t t = head_.load(std::memory_order_seq_cst); t < tail; ++t) Signal(CellOf(t));
+  }
 
   // kWoken -> kWaiting: the waiter found nothing and will sleep again. False if granted.
   bool Rest(Ticket ticket) {

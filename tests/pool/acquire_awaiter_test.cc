@@ -76,6 +76,23 @@ TEST(AcquireAwaiterTest, ALeaseAfterWaiting) {
   EXPECT_EQ(pool->stats().acquired, 3u);
 }
 
+Detached AcquireOften(FakePool& pool, int times, int& served) {
+  for (int i = 0; i < times; ++i) {
+    const absl::StatusOr<FakeLease> lease = co_await AcquireOn(pool, RunAtOnce);
+    if (lease.ok()) ++served;
+  }
+}
+
+// Each turn resumes the coroutine inside the one before: the stack must not grow with them.
+TEST(AcquireAwaiterTest, ManyTurnsInALoopOnOneStack) {
+  constexpr int kTimes = 200'000;
+  WidgetFactory factory;
+  const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
+  int served = 0;
+  AcquireOften(*pool, kTimes, served);
+  EXPECT_EQ(served, kTimes);
+}
+
 TEST(AcquireAwaiterTest, IsResumedByTheExecutor) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);

@@ -230,16 +230,43 @@ TEST(PoolAsyncTest, TheDeadlinePasses) {
   EXPECT_EQ(pool->stats().timed_out, 2u);
 }
 
-TEST(PoolAsyncTest, ATimeoutOfZeroEndsByItself) {
+// The keeper of the slots does not come back from the factory.
+TEST(PoolAsyncTest, TheDeadlinePassesWhileTheFactoryIsBusy) {
+  WidgetFactory factory;
+  std::atomic<bool> may_return{false}, refilling{false};
+  auto created = FakePool::Create(Untimed(2, 2), [&]() -> absl::StatusOr<std::unique_ptr<Widget>> {
+    if (factory.made == 2) {
+      refilling = true;
+      AwaitThat([&] { return may_return.load(); });
+    }
+    return factory();
+  });
+  ASSERT_OK(created);
+  const auto pool = *std::move(created);
+  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+  ASSERT_OK_AND_ASSIGN(auto broken, pool->Acquire());
+  broken.MarkBroken();
+  broken.Release();
+  AwaitThat([&] { return refilling.load(); });
+  FakeAnswer answer;
+  pool->AcquireAsync(RunAtOnce, answer.done(), {.timeout = absl::Seconds(10)});
+  FakePlatform::Advance(absl::Seconds(10));
+  AwaitThat([&] { return answer.calls() == 1; });
+  EXPECT_THAT(answer->status(), StatusIs(absl::StatusCode::kDeadlineExceeded));
+  may_return = true;
+}
+
+TEST(PoolAsyncTest, ATimeoutOfZeroEndsAtOnce) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(0, 1), &factory);
   ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
   for (const absl::Duration timeout : {absl::ZeroDuration(), -absl::Seconds(5)}) {
     FakeAnswer answer;
     pool->AcquireAsync(RunAtOnce, answer.done(), {.timeout = timeout});
-    AwaitThat([&] { return answer.calls() == 1; });
+    ASSERT_EQ(answer.calls(), 1);
     EXPECT_THAT(answer->status(), StatusIs(absl::StatusCode::kDeadlineExceeded));
   }
+  EXPECT_EQ(pool->stats().waited, 0u);
 }
 
 TEST(PoolAsyncTest, ADeadlineThatIsNotReachedIsForgotten) {

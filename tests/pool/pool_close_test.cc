@@ -1,3 +1,4 @@
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -88,6 +89,25 @@ TEST(PoolCloseTest, SendsWaitersAway) {
   EXPECT_THAT(pool->Close(absl::ZeroDuration()), StatusIs(absl::StatusCode::kDeadlineExceeded));
   for (std::thread& waiter : waiters) waiter.join();
   lease.Release();
+  EXPECT_EQ(factory.live, 0);
+}
+
+// Closing a resource may take long: here, until the waiter has gone.
+TEST(PoolCloseTest, SendsWaitersAwayBeforeItClosesResources) {
+  WidgetFactory factory;
+  std::atomic<bool> gone{false};
+  PoolHooks<Widget> hooks;
+  hooks.before_close = [&](Widget&, CloseReason) { AwaitThat([&] { return gone.load(); }); };
+  const auto pool = MakePool(Untimed(1, 1), &factory, hooks);
+  ASSERT_OK(pool->Suspend());
+  std::thread waiter([&] {
+    EXPECT_THAT(pool->Acquire(absl::InfiniteDuration()).status(),
+                StatusIs(absl::StatusCode::kFailedPrecondition));
+    gone = true;
+  });
+  AwaitWaiting(*pool, 1);
+  EXPECT_OK(pool->Close(absl::InfiniteDuration()));
+  waiter.join();
   EXPECT_EQ(factory.live, 0);
 }
 

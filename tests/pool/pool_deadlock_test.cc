@@ -84,6 +84,32 @@ TEST(PoolDeadlockTest, OneOfManyIsRefusedAndTheOthersServed) {
   for (int round = 0; round < 60; ++round) MakeCircle(5);
 }
 
+// The circle is closed by a slot that goes out of use: a thread that has the first waits for the
+// second, which comes back when there is to be one only.
+TEST(PoolDeadlockTest, AWaiterIsLeftAloneByAResize) {
+  WidgetFactory factory;
+  const auto pool = MakePool(Untimed(0, 1), &factory);
+  std::atomic<bool> has_first{false}, second_is_lent{false};
+  std::thread waiter([&] {
+    const auto first = pool->Acquire(kForEver);
+    ASSERT_OK(first);
+    has_first = true;
+    AwaitThat([&] { return second_is_lent.load(); });
+    EXPECT_THAT(pool->Acquire(kForEver).status(),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("would wait for ever")));
+  });
+  AwaitThat([&] { return has_first.load(); });
+  EXPECT_OK(pool->Resize(0, 2));
+  ASSERT_OK_AND_ASSIGN(auto second, pool->Acquire());
+  second_is_lent = true;
+  AwaitWaiting(*pool, 1);
+  EXPECT_OK(pool->Resize(0, 1));
+  second.Release();
+  waiter.join();
+  EXPECT_EQ(pool->stats().deadlocks, 1u);
+  ExpectComplete(*pool);
+}
+
 // Not refused
 
 TEST(PoolDeadlockTest, ALeaseThatMayBeReleasedElsewhere) {

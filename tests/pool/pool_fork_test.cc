@@ -1,6 +1,9 @@
 // A pool in a forked child: it is refused, and nothing of the parent's is touched.
 
+#include <atomic>
+#include <stop_token>
 #include <string>
+#include <thread>
 
 #include "tests/pool/executors.h"
 #include "tests/pool/forked_child.h"
@@ -76,6 +79,91 @@ TEST(PoolForkTest, TheChildMayDestroyThePool) {
   lease.Release();
   ExpectComplete(*pool);
   EXPECT_EQ(factory.live, 3);
+}
+
+// While other threads are in the middle of something, which nobody finishes in the child.
+TEST(PoolForkTest, TheChildMayDestroyThePoolAtAnyMoment) {
+  VOUCH_TEST_SKIP_UNLESS_FORKS();
+  WidgetFactory factory;
+  auto pool = MakePool(Untimed(1, 2), &factory);
+  std::atomic<bool> over{false};
+  std::thread other([&] {
+    while (!over) {
+      Answer<Pool<Widget>> answer;
+      auto lease = pool->Acquire();
+      lease->MarkBroken();
+      pool->AcquireAsync(RunAtOnce, answer.done(), {.timeout = absl::Seconds(100)});
+      lease->Release();
+      AwaitThat([&] { return answer.calls() == 1; });
+    }
+  });
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(InForkedChild([&] {
+                const int live = factory.live;
+                pool.reset();
+                return Expect(factory.live == live, "a resource was closed");
+              }),
+              "");
+  }
+  over = true;
+  other.join();
+  ExpectComplete(*pool);
+}
+
+// What the executor has not run yet, of an acquire that the parent made.
+TEST(PoolForkTest, TheChildIsNotLentWhatIsOnItsWay) {
+  VOUCH_TEST_SKIP_UNLESS_FORKS();
+  WidgetFactory factory;
+  const auto pool = MakeUsedPool(&factory);
+  ClosureQueue queue;
+  Answer<Pool<Widget>> answer;
+  pool->AcquireAsync(queue.executor(), answer.done());
+  EXPECT_EQ(InForkedChild([&] {
+              queue.RunAll();
+              return ExpectForked(answer->status(), "acquire widgets");
+            }),
+            "");
+  queue.RunAll();
+  ASSERT_EQ(answer.calls(), 1);
+  EXPECT_OK(*answer);
+}
+
+TEST(PoolForkTest, TheChildMayDropWhatIsOnItsWay) {
+  VOUCH_TEST_SKIP_UNLESS_FORKS();
+  WidgetFactory factory;
+  const auto pool = MakeUsedPool(&factory);
+  ClosureQueue queue;
+  Answer<Pool<Widget>> answer;
+  pool->AcquireAsync(queue.executor(), answer.done());
+  EXPECT_THAT(pool->Close(absl::ZeroDuration()),
+              test::StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_EQ(factory.live, 1);
+  EXPECT_EQ(InForkedChild([&] {
+              queue.DropOne();
+              return Expect(factory.live == 1, "a resource was closed");
+            }),
+            "");
+  queue.DropOne();
+  EXPECT_EQ(factory.live, 0);
+}
+
+TEST(PoolForkTest, WhatWaitsIsTheParents) {
+  VOUCH_TEST_SKIP_UNLESS_FORKS();
+  WidgetFactory factory;
+  const auto pool = MakePool(Untimed(1, 1), &factory);
+  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+  std::stop_source stop;
+  Answer<Pool<Widget>> answer;
+  pool->AcquireAsync(RunAtOnce, answer.done(),
+                     {.timeout = absl::InfiniteDuration(), .stop = stop.get_token()});
+  EXPECT_EQ(InForkedChild([&] {
+              stop.request_stop();
+              return Expect(answer.calls() == 0, "the wait was ended");
+            }),
+            "");
+  lease.Release();
+  ASSERT_EQ(answer.calls(), 1);
+  EXPECT_OK(*answer);
 }
 
 TEST(PoolForkTest, TheChildMayMakeAnother) {

@@ -1,6 +1,7 @@
 // How resources are opened: never too many at once, and again after kUnavailable.
 
 #include <algorithm>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -207,6 +208,43 @@ TEST(PoolOpenTest, TheDeadlineCutsTheAttempts) {
   FakePlatform::Advance(absl::Milliseconds(100));
   opener.join();  // 200 ms more would be the deadline
   EXPECT_EQ(factory.calls, 4);
+}
+
+// The clock stands still: what sleeps until the next attempt sleeps for ever.
+std::unique_ptr<FakePool> MakePatientPool(WidgetFactory* factory) {
+  factory->fails = true;
+  PoolOptions options = Untimed(0, 1);
+  options.open_attempts = 5;
+  return MakePool<FakePool>(options, factory);
+}
+
+TEST(PoolOpenTest, AStopTokenEndsTheBackOff) {
+  WidgetFactory factory;
+  const auto pool = MakePatientPool(&factory);
+  std::stop_source stop;
+  std::thread acquirer([&] {
+    EXPECT_THAT(
+        pool->Acquire({.timeout = absl::InfiniteDuration(), .stop = stop.get_token()}).status(),
+        StatusIs(absl::StatusCode::kCancelled));
+  });
+  AwaitThat([&] { return pool->stats().open_failures == 1; });
+  stop.request_stop();
+  acquirer.join();
+  EXPECT_EQ(pool->stats().opening, 0);
+  factory.fails = false;
+  EXPECT_OK(pool->Acquire());
+}
+
+TEST(PoolOpenTest, CloseEndsTheBackOff) {
+  WidgetFactory factory;
+  const auto pool = MakePatientPool(&factory);
+  std::thread acquirer([&] {
+    EXPECT_THAT(pool->Acquire(absl::InfiniteDuration()).status(),
+                StatusIs(absl::StatusCode::kFailedPrecondition, testing::HasSubstr("closed")));
+  });
+  AwaitThat([&] { return pool->stats().open_failures == 1; });
+  EXPECT_OK(pool->Close(absl::InfiniteDuration()));
+  acquirer.join();
 }
 
 }  // namespace

@@ -47,6 +47,37 @@ TEST(PoolValidationTest, WhatWasUsedRecentlyIsLentAsItIs) {
   EXPECT_EQ(validator.calls, 0);
 }
 
+// However short that was, and though this thread has had it last: there is no short cut.
+TEST(PoolValidationTest, WhatWasKeptBackIsValidatedOnce) {
+  WidgetFactory factory;
+  Validator validator;
+  const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory, validator.hooks());
+  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+  ASSERT_OK(pool->Suspend());
+  lease.Release();
+  ASSERT_OK(pool->Resume());
+  for (int i = 0; i < 100; ++i) EXPECT_OK(pool->Acquire());
+  EXPECT_EQ(validator.calls, 1);
+  validator.bad_up_to = 1;
+  ASSERT_OK(pool->Suspend());
+  ASSERT_OK(pool->Resume());
+  ASSERT_OK_AND_ASSIGN(const auto fresh, pool->Acquire());
+  EXPECT_EQ(fresh->id, 2);
+  EXPECT_EQ(validator.calls, 2);
+}
+
+TEST(PoolValidationTest, WhatWasKeptBackIsNotIfNothingIs) {
+  WidgetFactory factory;
+  Validator validator;
+  PoolOptions options = Untimed(1, 1);
+  options.validate_after_idle = absl::InfiniteDuration();
+  const auto pool = MakePool<FakePool>(options, &factory, validator.hooks());
+  ASSERT_OK(pool->Suspend());
+  ASSERT_OK(pool->Resume());
+  EXPECT_OK(pool->Acquire());
+  EXPECT_EQ(validator.calls, 0);
+}
+
 TEST(PoolValidationTest, WhatWasIdleIsValidatedOnce) {
   WidgetFactory factory;
   Validator validator;
