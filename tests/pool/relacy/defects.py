@@ -253,6 +253,16 @@ DEFECTS = [
     # One that is there: nobody looks.
     Defect("NobodyLooksForDeadlocks", "DeadlockIsFoundByTheLast", STUCK, [Change(
         HANDOFF, "&& AllHoldersWait(request.thread)) {", "&& false) {")]),
+    # [circle]: those that wait are not told that a slot has gone, or look before it has.
+    Defect("RetiredInSilence", "ShrinkClosesCircle", STUCK, [Change(
+        HANDOFF, "queue_.InterruptAll();                                 // [circle] R3", "")]),
+    Defect("RetirementCountedLast", "ShrinkClosesCircle", STUCK, [Change(
+        HANDOFF, """retirements_.fetch_add(1, std::memory_order_seq_cst);  // [circle] R2
+        queue_.InterruptAll();                                 // [circle] R3""",
+        "queue_.InterruptAll(); retirements_.fetch_add(1, std::memory_order_seq_cst);")]),
+    # Counted as looked at, but not looked again.
+    Defect("NoSecondLook", "ShrinkClosesCircle", STUCK, [Change(
+        HANDOFF, "looked_for_deadlock = false;", "")]),
 
     # Destroying: the last accesses of those inside are not over for who frees the memory.
     Defect("VisitEndsRelaxed", "CloseRacesWaiter", RACE, [Change(

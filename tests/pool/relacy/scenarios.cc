@@ -701,6 +701,26 @@ struct NoDeadlockWithOneThatReturns : PoolScenario {
   }
 };
 
+// One thread has a slot and asks for the other. That comes back while the pool is made smaller, or
+// after: whoever asked is left to wait for itself.
+struct ShrinkClosesCircle : PoolScenario {
+  ShrinkClosesCircle() : PoolScenario({.slots = 2}) {
+    pool_.Hold(0, 1);
+    pool_.Hold(1, 2);
+  }
+  void Thread(uint32_t number) override {
+    if (number == 1) return pool_.Release(1);
+    if (number == 2) return pool_.Resize(1);
+    const End end = pool_.Borrow({.start = 1, .thread = 1});
+    RL_ASSERT(end == End::kTaken || end == End::kDeadlock);
+  }
+  void AtEnd() override {
+    pool_.Release(0);
+    pool_.CheckAllAvailable(1);
+    pool_.Close();
+  }
+};
+
 // First in, first out
 
 // Slots are handed over in the order of tickets when nobody is patient, and nobody comes in
@@ -800,6 +820,7 @@ const std::vector<ScenarioEntry>& AllScenarios() {
       Entry<DeadlockIsFoundByTheLast>("DeadlockIsFoundByTheLast"),
       Entry<NoDeadlockWithOneEach>("NoDeadlockWithOneEach"),
       Entry<NoDeadlockWithOneThatReturns>("NoDeadlockWithOneThatReturns"),
+      Entry<ShrinkClosesCircle>("ShrinkClosesCircle"),
       Entry<OldWaitersInOrder>("OldWaitersInOrder"),
 #endif
   };
