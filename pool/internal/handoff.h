@@ -21,8 +21,10 @@ namespace vouch::pool::pool_internal {
 // Thread safety: any thread; Close, Suspend, Resume and Resize one at a time.
 // Ownership: taking a slot makes the caller its owner; Put() ends that.
 // Cost: SlotWord::TryLease and a TryPutBack that nobody waits for are one CAS each: no lock, no
-// allocation, no system call, no clock. The rest reads the clock once and makes at most one system
-// call, but for a few sched_yield before a thread stands in the line.
+// allocation, no system call, no clock. The rest reads the clock, and makes a system call for each
+// waiter it wakes: one as a rule, two where the waiter that is granted the slot was to look for
+// others (PassWake), more where these are granted as well. A thread that comes to stand in the line
+// makes a few sched_yield before.
 //
 // Terms. A *waiter* is a thread (or a listener) with a ticket of the queue, until it cancels it or
 // takes its grant. It is *marked* on a slot once it has set kWanted there. A *permit* is the right to
@@ -109,7 +111,8 @@ namespace vouch::pool::pool_internal {
 // gate_: written by Close, Suspend, Resume, Resize, one at a time. Read by releasers and waiters.
 //   Orders: seq_cst: [gate], and for waiters "gate_ := closed; look at the queue" against "enqueue;
 //   read gate_".
-// openers_: permits taken. Written by TryBeginOpen, FinishOpen, TryTake. Orders: seq_cst: [permit].
+// openers_: permits taken. Written by TryBeginOpen (up) and by FinishOpen, TryTake, EndPut and PutBack
+//   (down). Orders: seq_cst: [permit].
 // admitted_: waiters that are, or are about to be, in the line, at most max_waiters. Relaxed: it is
 //   only counted.
 // breaking_circle_: a lock around a look at the line and a cancel: nobody sleeps or calls out while
