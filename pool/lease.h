@@ -21,10 +21,10 @@ class Pool;
 // Memory ordering: what one holder did to the resource before releasing it is visible to the next.
 // Ownership: the Pool must outlive its leases; ~Pool waits for them, and aborts the process if they
 // do not come back (PoolOptions::destroy_timeout). The resource belongs to the pool, until Detach().
-// Cost: release is one compare-and-swap, and does not block, unless the resource is closed by it
-// (broken, too old, or the pool is closed), which takes as long as destroying a Resource takes, or
-// serves an asynchronous acquire whose executor runs closures at once. If threads are waiting it
-// reads the clock and wakes one of them; hardly ever a second one.
+// Cost: release is one compare-and-swap where nobody waits. It never waits for a resource. If
+// somebody waits it reads the clock and wakes one thread, seldom more, or hands the slot to an
+// asynchronous acquire, whose executor is called here. If the resource is closed by it (broken, too
+// old, or the pool is closed) it takes as long as destroying a Resource takes; hooks take their time.
 template <typename Resource, typename Platform = pool_internal::SystemPlatform>
 class [[nodiscard]] Lease {
  public:

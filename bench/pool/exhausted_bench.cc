@@ -3,8 +3,7 @@
 // wait_…: percentiles of the wait as multiples of the fair share, which is the measured mean hold
 //   times threads / slots. A perfectly fair and quick pool has 1 everywhere.
 // jain: Jain's index of the turns each thread had: 1 when all had the same, 1 / threads when one
-// had
-//   all. starved: threads that had none.
+//   had all. starved: threads that had none.
 // busy: the part of the time in which a resource was held. sleep_late_ns: how much longer than
 //   100 µs the sleeps took, which is the machine's doing, and in the fair share.
 

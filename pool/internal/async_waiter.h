@@ -2,6 +2,7 @@
 #define VOUCH_POOL_INTERNAL_ASYNC_WAITER_H_
 
 #include <atomic>
+#include <cassert>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -190,6 +191,7 @@ class AsyncWaiter final : public HandoffType::Listener,
 
   void Finish(typename HandoffType::Result result) {
     const std::shared_ptr<AsyncWaiter> self = std::move(self_);
+    assert(self != nullptr);  // it ends once
     on_stop_.reset();
     if (deadline_.has_value()) parts_.deadlines->Remove(*deadline_);
     SlotResult slot =
@@ -216,7 +218,7 @@ class AsyncWaiter final : public HandoffType::Listener,
   std::optional<AsyncDeadlines::Key> deadline_;
 
   // aborted_: why it is to end; kTaken: it is not. Written by Abort, read by Start: [abort].
-  std::atomic<End> aborted_{End::kTaken};
+  typename Platform::template Atomic<End> aborted_{End::kTaken};
 };
 
 }  // namespace vouch::pool::pool_internal

@@ -57,8 +57,10 @@ class Caretaker {
   int64_t KeepSlot(uint32_t index, int64_t now) {
     SlotType& slot = handoff_.slots()[index];
     const SlotView view = ViewOf(index, now);
+    // In this order: what is open by now may count twice, but does not fall between the two.
+    const int opening = handoff_.opening();
     const LifecycleDecision decision =
-        DecideLifecycle(view, now, resources_.size(), open_not_before_, limits_);
+        DecideLifecycle(view, now, resources_.size(), opening, open_not_before_, limits_);
     switch (decision.action) {
       case LifecycleAction::kNone:
         return decision.next_look;

@@ -21,9 +21,10 @@ namespace vouch::pool::pool_internal {
 // Thread safety: any thread; Close, Suspend, Resume and Resize one at a time.
 // Ownership: taking a slot makes the caller its owner; Put() ends that.
 // Cost: SlotWord::TryLease and a TryPutBack that nobody waits for are one CAS each: no lock, no
-// allocation, no system call, no clock. The rest reads the clock and makes one system call for each
-// waiter it serves, which is hardly ever more than one, but for a few sched_yield before a thread
-// stands in the line.
+// allocation, no system call, no clock. The rest reads the clock, and makes a system call for each
+// waiter it wakes: one as a rule, two where the waiter that is granted the slot was to look for
+// others (PassWake), more where these are granted as well. A thread that comes to stand in the line
+// makes a few sched_yield before.
 //
 // Terms. A *waiter* is a thread (or a listener) with a ticket of the queue, until it cancels it or
 // takes its grant. It is *marked* on a slot once it has set kWanted there. A *permit* is the right to

@@ -63,11 +63,11 @@ LifecycleDecision DecideLeased(const SlotView& slot, int64_t now, int size,
 
 }  // namespace
 
-LifecycleDecision DecideLifecycle(const SlotView& slot, int64_t now, int size,
+LifecycleDecision DecideLifecycle(const SlotView& slot, int64_t now, int size, int opening,
                                   int64_t open_not_before, const LifecycleLimits& limits) {
   switch (slot.state) {
     case SlotState::kEmpty:
-      return DecideEmpty(now, size, open_not_before, limits.min);
+      return DecideEmpty(now, size + opening, open_not_before, limits.min);
     case SlotState::kIdle:
       if (slot.opened_at != 0) return DecideIdle(slot, now, size, limits);
       break;  // the word was seen before the note

@@ -52,8 +52,10 @@ struct LifecycleDecision {
   friend bool operator==(const LifecycleDecision&, const LifecycleDecision&) = default;
 };
 
-// `size` resources are open or being opened. Nothing is opened before `open_not_before`.
-LifecycleDecision DecideLifecycle(const SlotView& slot, int64_t now, int size,
+// `size` resources are open and `opening` are being opened, by others: those are as good as there
+// when it is to be decided whether to open one, but not when whether to close one. Nothing is opened
+// before `open_not_before`.
+LifecycleDecision DecideLifecycle(const SlotView& slot, int64_t now, int size, int opening,
                                   int64_t open_not_before, const LifecycleLimits& limits);
 
 // When a resource opened at `opened_at` is too old: a fraction in (1 - jitter, 1] of the lifetime

@@ -56,8 +56,8 @@ namespace vouch::pool::pool_internal {
 //
 // Invariants:
 // 1. head_ <= tail_; the tickets in [head_, tail_) are those not passed yet.
-// 2. head_ passes a ticket only after its cell was kGranted or kCancelled in its round. So every live
-//    waiter has a ticket in [head_, tail_), and the first live one is the oldest.
+// 2. head_ passes a ticket only after its cell was kGranted or kCancelled in its round. So every
+//    live waiter has a ticket in [head_, tail_), and the first live one is the oldest.
 // 3. A ticket is given out only while its cell is kFree of its round: no two tickets share a cell.
 // 4. A kGranted cell is freed by its waiter, a kCancelled one by the thread whose CAS passed it;
 //    exactly one thread in either case.

@@ -18,10 +18,13 @@ struct FakePlatform : pool_internal::SystemPlatform {
   static void Advance(absl::Duration length) { now_ += absl::ToInt64Nanoseconds(length); }
 
   static bool Park(Atomic<uint32_t>& word, uint32_t expected, int64_t deadline_ns) {
-    if (deadline_ns == kForever)
+    if (deadline_ns == kForever) {
+      ++looks_;
       return SystemPlatform::Park(word, expected, deadline_ns);
+    }
     while (word.load() == expected) {
       if (Now() >= deadline_ns) return false;
+      ++looks_;
       SystemPlatform::Park(word, expected, SystemPlatform::Now() + 1'000'000);
     }
     return true;
@@ -34,7 +37,11 @@ struct FakePlatform : pool_internal::SystemPlatform {
   // By all threads, ever.
   static int yields() { return yields_.load(); }
 
+  // How often somebody, about to sleep, has found that it is not time yet.
+  static uint64_t looks() { return looks_.load(); }
+
  private:
+  static inline std::atomic<uint64_t> looks_{0};
   static inline std::atomic<int> yields_{0};
   static inline std::atomic<int64_t> now_{1'000'000'000};
 };

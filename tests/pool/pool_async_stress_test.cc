@@ -3,6 +3,7 @@
 // Method: stops, timeouts, drops and grants at random, from several threads. Failure looks like a
 // count of answers that is not one, a place missing at the end, or a test that hangs.
 
+#include <array>
 #include <functional>
 #include <stop_token>
 #include <thread>
@@ -260,6 +261,52 @@ TEST(PoolAsyncStressTest, TenThousandWaitersAreRefusedInOrder) {
   EXPECT_FALSE(pool->Close(absl::ZeroDuration()).ok());
   EXPECT_EQ(next, kWaiters);
   EXPECT_EQ(wrong, 0);
+}
+
+// Ten thousand wait, two of three with deadlines, which come in no order and some together. Each is
+// told once, and not before its time; those without a deadline are served in their order.
+TEST(PoolAsyncStressTest, TenThousandWaitersHaveDeadlines) {
+  constexpr int kWaiters = 10'000, kSteps = 20, kStep = 500;  // seconds
+  test::Random random;
+  WidgetFactory factory;
+  const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
+  ASSERT_OK_AND_ASSIGN(auto held, pool->Acquire());
+  const int64_t start = FakePlatform::Now();
+  std::atomic<int> timed_out{0};
+  std::atomic<int> wrong{0};
+  std::vector<int> served;  // guarded by holding the only widget
+  std::vector<int> expected;
+  std::array<int, kSteps> due{};  // how many deadlines pass with each step
+  for (int i = 0; i < kWaiters; ++i) {
+    absl::Duration timeout = absl::InfiniteDuration();
+    if (i % 3 == 0) {
+      expected.push_back(i);
+    } else {
+      const int second = random.Uniform(1, kSteps * kStep);
+      ++due[static_cast<size_t>((second - 1) / kStep)];
+      timeout = absl::Seconds(second);
+    }
+    const auto done = [&, i, timeout](const absl::StatusOr<FakeLease>& lease) {
+      if (lease.ok()) return served.push_back(i);
+      const bool early = absl::Nanoseconds(FakePlatform::Now() - start) < timeout;
+      if (early || !absl::IsDeadlineExceeded(lease.status())) ++wrong;
+      ++timed_out;
+    };
+    pool->AcquireAsync(RunAtOnce, done, {.timeout = timeout});
+  }
+  EXPECT_EQ(pool->stats().waiting, kWaiters);
+  int over = 0;
+  for (const int more : due) {
+    FakePlatform::Advance(absl::Seconds(kStep));
+    over += more;
+    AwaitThat([&] { return timed_out >= over; });
+    EXPECT_EQ(pool->stats().waiting, kWaiters - over);
+  }
+  EXPECT_EQ(timed_out, over);
+  EXPECT_EQ(wrong, 0);
+  held.Release();
+  EXPECT_EQ(served, expected);
+  ExpectComplete(*pool);
 }
 
 }  // namespace

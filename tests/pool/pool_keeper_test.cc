@@ -29,6 +29,7 @@ TEST(PoolKeeperTest, ClosesUnusedResourcesDownToMin) {
     return pool->stats().closed.idle == 2;
   });
   FakePlatform::Advance(absl::Hours(1));
+  AwaitKeeper(*pool);
   EXPECT_EQ(pool->stats().size, 1);
   EXPECT_EQ(factory.live, 1);
 }
@@ -37,10 +38,22 @@ TEST(PoolKeeperTest, AUsedResourceStays) {
   WidgetFactory factory;
   const auto pool =
       MakePool<FakePool>(Timed(0, 1, absl::Seconds(10), absl::InfiniteDuration()), &factory);
-  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
-  FakePlatform::Advance(absl::Hours(1));
-  lease.Release();
+  {
+    ASSERT_OK_AND_ASSIGN(const auto lease, pool->Acquire());
+    AwaitKeeper(*pool);
+    FakePlatform::Advance(absl::Hours(1));
+    AwaitKeeper(*pool);
+  }
+  AwaitKeeper(*pool);
   EXPECT_EQ(pool->stats().closed.idle, 0u);
+  for (int i = 0; i < 5; ++i) {  // used every nine seconds
+    FakePlatform::Advance(absl::Seconds(9));
+    EXPECT_OK(pool->Acquire());
+    AwaitKeeper(*pool);
+    EXPECT_EQ(pool->stats().closed.idle, 0u);
+  }
+  FakePlatform::Advance(absl::Seconds(10));
+  AwaitThat([&] { return pool->stats().closed.idle == 1; });
 }
 
 TEST(PoolKeeperTest, ReplacesOldResources) {
@@ -48,6 +61,7 @@ TEST(PoolKeeperTest, ReplacesOldResources) {
   const auto pool =
       MakePool<FakePool>(Timed(2, 2, absl::InfiniteDuration(), absl::Seconds(60)), &factory);
   FakePlatform::Advance(absl::Seconds(58));  // jitter is a fortieth at most
+  AwaitKeeper(*pool);
   EXPECT_EQ(pool->stats().closed.lifetime, 0u);
   FakePlatform::Advance(absl::Seconds(2));
   AwaitThat([&] { return pool->stats().closed.lifetime == 2 && pool->stats().size == 2; });
@@ -84,12 +98,44 @@ TEST(PoolKeeperTest, RefillsWhenTheFactoryRecovers) {
   AwaitThat([&] { return pool->stats().open_failures == 2; });
   // It backs off: 200 ms now.
   FakePlatform::Advance(absl::Milliseconds(199));
+  AwaitKeeper(*pool);
   EXPECT_EQ(pool->stats().open_failures, 2u);
   factory.throws = false;
   factory.fails = false;
   FakePlatform::Advance(absl::Milliseconds(1));
   AwaitThat([&] { return pool->stats().size == 2; });
   EXPECT_EQ(pool->stats().idle, 2);
+}
+
+// What somebody else is opening will be there: the keeper opens no more than `min` beside it. If
+// that fails it is the keeper's turn.
+TEST(PoolKeeperTest, CountsWhatIsBeingOpened) {
+  for (const bool fails : {false, true}) {
+    WidgetFactory factory;
+    std::atomic<bool> opening{false}, may_open{false};
+    auto created =
+        FakePool::Create(Untimed(0, 2), [&]() -> absl::StatusOr<std::unique_ptr<Widget>> {
+          if (opening.exchange(true)) return factory();
+          AwaitThat([&] { return may_open.load(); });
+          if (fails) return absl::UnavailableError("the server is down");
+          return factory();
+        });
+    ASSERT_OK(created);
+    FakePool& pool = **created;
+    std::thread opener([&] { EXPECT_EQ(pool.Acquire().ok(), !fails); });
+    AwaitThat([&] { return opening.load(); });
+    EXPECT_OK(pool.Resize(1, 2));
+    AwaitKeeper(pool);
+    EXPECT_EQ(factory.made, 0);
+    may_open = true;
+    opener.join();
+    AwaitThat([&] {
+      FakePlatform::Advance(absl::Milliseconds(100));
+      return pool.stats().size == 1;
+    });
+    AwaitKeeper(pool);
+    EXPECT_EQ(factory.made, 1);
+  }
 }
 
 TEST(PoolKeeperTest, ClosingDoesNotWaitForAnythingDue) {

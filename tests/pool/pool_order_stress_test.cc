@@ -199,7 +199,7 @@ class Waiters {
       AwaitThat([&] { return may_release_ > number; });
       EXPECT_EQ(--(*lease)->holders, 0);
     });
-    AwaitThat([&] { return pool_.stats().waiting == waiting + 1; });
+    AwaitWaiting(pool_, waiting + 1);
   }
   void ReleaseUpTo(int number) { may_release_ = number; }
   int holding_since_start() const { return held_; }
@@ -261,6 +261,36 @@ TEST(PoolOrderStressTest, OldThreadsAreServedInOrderAndWithinTheirTurn) {
     }
     ExpectComplete(*pool);
   }
+}
+
+// The same with a thousand threads, all asleep in the line at once.
+TEST(PoolOrderStressTest, AThousandThreadsAreServedInOrder) {
+  constexpr int kWaiters = 1000, kMax = 3;
+  WidgetFactory factory;
+  const auto pool = MakePool<FakePool>(Untimed(0, kMax), &factory);
+  std::vector<FakeLease> first;
+  for (int i = 0; i < kMax; ++i) first.push_back(*pool->Acquire({.transferable = true}));
+  {
+    const SmallStacks small;
+    Waiters waiters(pool.get());
+    for (int i = 0; i < kWaiters; ++i) waiters.Add();
+    EXPECT_EQ(pool->stats().waiting, kWaiters);
+    FakePlatform::Advance(absl::Milliseconds(1));
+    for (int i = 0; i < kWaiters; ++i) {
+      if (i < kMax) {
+        first.pop_back();
+      } else {
+        waiters.ReleaseUpTo(i - kMax + 1);
+      }
+      AwaitThat([&] { return waiters.holding_since_start() == i + 1; });
+    }
+    waiters.ReleaseUpTo(kWaiters);
+    std::vector<int> expected;
+    for (int i = 0; i < kWaiters; ++i) expected.push_back(i);
+    EXPECT_EQ(waiters.order(), expected);
+  }
+  EXPECT_EQ(pool->stats().handed_off, static_cast<uint64_t>(kWaiters));
+  ExpectComplete(*pool);
 }
 
 // Young waiters compete, in any order, but none may sleep beside an idle slot: when everybody has

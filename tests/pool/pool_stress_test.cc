@@ -59,6 +59,46 @@ TEST(PoolStressTest, AGrantThatRacesATimeoutIsNotLost) {
   ExpectComplete(*pool);
 }
 
+// A thousand threads at once, of which some have deadlines and some none.
+TEST(PoolStressTest, AThousandThreadsWithDeadlines) {
+  constexpr int kThreads = 1000;
+  test::Random random;
+  WidgetFactory factory;
+  const auto pool = MakePool(Untimed(0, 2), &factory);
+  ASSERT_OK_AND_ASSIGN(auto first, pool->Acquire({.transferable = true}));
+  ASSERT_OK_AND_ASSIGN(auto second, pool->Acquire({.transferable = true}));
+  std::atomic<int> begun{0}, served{0}, timed_out{0}, patient{0};
+  std::thread releaser([&] {  // when all have come, and the first of them have given up perhaps
+    AwaitThat([&] { return begun == kThreads; });
+    first.Release();
+    second.Release();
+  });
+  {
+    const SmallStacks small;
+    InThreads(kThreads, random, [&](test::Random& mine) {
+      const bool has_deadline = mine.OneIn(2);
+      if (!has_deadline) ++patient;
+      ++begun;
+      auto lease = pool->Acquire(has_deadline ? absl::Milliseconds(mine.Uniform(1, 200))
+                                              : absl::InfiniteDuration());
+      if (lease.ok()) {
+        Use(**lease, mine);
+        ++served;
+      } else {
+        EXPECT_TRUE(has_deadline);
+        EXPECT_THAT(lease.status(), test::StatusIs(absl::StatusCode::kDeadlineExceeded));
+        ++timed_out;
+      }
+    });
+  }
+  releaser.join();
+  EXPECT_EQ(served + timed_out, kThreads);
+  EXPECT_GE(served, patient);
+  EXPECT_EQ(pool->stats().timed_out, static_cast<uint64_t>(timed_out));
+  EXPECT_EQ(pool->stats().acquired, static_cast<uint64_t>(served + 2));
+  ExpectComplete(*pool);
+}
+
 TEST(PoolStressTest, BrokenResourcesAndFailingFactories) {
   test::Random random;
   WidgetFactory factory;

@@ -175,6 +175,8 @@ TEST(PoolSuspendTest, NothingIsRefilledUntilResume) {
   const auto pool = MakePool<FakePool>(Untimed(0, 2), &factory);
   EXPECT_OK(pool->Suspend());
   EXPECT_OK(pool->Resize(2, 2));
+  AwaitKeeper(*pool);
+  EXPECT_EQ(factory.made, 0);
   EXPECT_OK(pool->Resume());
   AwaitThat([&] { return pool->stats().size == 2; });
 }

@@ -42,7 +42,9 @@ TEST(PoolValidationTest, WhatWasUsedRecentlyIsLentAsItIs) {
   Validator validator;
   const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory, validator.hooks());
   for (int i = 0; i < 100; ++i) EXPECT_OK(pool->Acquire());
+  AwaitKeeper(*pool);  // its time counts from when it sees these uses
   FakePlatform::Advance(kIdle - absl::Nanoseconds(1));
+  AwaitKeeper(*pool);
   for (int i = 0; i < 100; ++i) EXPECT_OK(pool->Acquire());
   EXPECT_EQ(validator.calls, 0);
 }
@@ -124,7 +126,9 @@ TEST(PoolValidationTest, KeepAliveValidatesIdleOnesAgainAndAgain) {
   PoolOptions options = Untimed(2, 2);
   options.keepalive_interval = absl::Seconds(10);
   const auto pool = MakePool<FakePool>(options, &factory, validator.hooks());
-  FakePlatform::Advance(absl::Seconds(9));
+  AwaitKeeper(*pool);
+  FakePlatform::Advance(absl::Seconds(10) - absl::Nanoseconds(1));
+  AwaitKeeper(*pool);
   EXPECT_EQ(validator.calls, 0);
   AwaitThat([&] {
     FakePlatform::Advance(absl::Seconds(1));

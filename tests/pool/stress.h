@@ -1,7 +1,11 @@
 #ifndef VOUCH_TESTS_POOL_STRESS_H_
 #define VOUCH_TESTS_POOL_STRESS_H_
 
+#include <pthread.h>
+
 #include <chrono>
+#include <cstddef>
+#include <cstdlib>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -36,6 +40,34 @@ void InThreads(int count, test::Random& random, const Body& body) {
   }
   for (std::thread& thread : threads) thread.join();
 }
+
+// Threads that are made while it lives have small stacks: then there can be many.
+class SmallStacks {
+ public:
+  SmallStacks() {
+    pthread_attr_t attributes;
+    if (pthread_getattr_default_np(&attributes) != 0) std::abort();
+    if (pthread_attr_getstacksize(&attributes, &usual_size_) != 0) std::abort();
+    pthread_attr_destroy(&attributes);
+    Set(kSize);
+  }
+  ~SmallStacks() { Set(usual_size_); }
+  SmallStacks(const SmallStacks&) = delete;
+  SmallStacks& operator=(const SmallStacks&) = delete;
+
+ private:
+  static constexpr size_t kSize = 256 * 1024;  // the sanitizers need some of it
+
+  static void Set(size_t size) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    if (pthread_attr_setstacksize(&attributes, size) != 0) std::abort();
+    if (pthread_setattr_default_np(&attributes) != 0) std::abort();
+    pthread_attr_destroy(&attributes);
+  }
+
+  size_t usual_size_ = 0;
+};
 
 // All places are there: all can be taken at once, and no more. A place that is missing makes the
 // last acquire wait for this thread itself, which is refused.

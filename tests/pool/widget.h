@@ -79,6 +79,26 @@ inline void AwaitThat(const std::function<bool()>& condition) {
   while (!condition()) std::this_thread::sleep_for(std::chrono::microseconds(100));
 }
 
+// Returns once a thread that sleeps to a deadline has seen that it is not time yet by the clock as it
+// is now. No other thread may sleep meanwhile.
+inline void AwaitLook() {
+  // The first look may have begun before.
+  const uint64_t looks = FakePlatform::looks();
+  AwaitThat([&] { return FakePlatform::looks() >= looks + 2; });
+}
+
+// Returns once the pool's keeper has done all that it does at the present time: what has not
+// happened then will not happen before the clock moves. No other thread may sleep meanwhile.
+inline void AwaitKeeper(Pool<Widget, FakePlatform>& pool) {
+  // Twice: the first look may have begun before.
+  for (int round = 0; round < 2; ++round) {
+    const uint64_t looks = FakePlatform::looks();
+    const PoolStats stats = pool.stats();
+    if (!pool.Resize(stats.min, stats.capacity).ok()) std::abort();  // which nudges it
+    AwaitThat([&] { return FakePlatform::looks() > looks; });
+  }
+}
+
 template <typename AnyPool>
 void AwaitWaiting(const AnyPool& pool, int waiting) {
   AwaitThat([&] { return pool.stats().waiting == waiting; });

@@ -5,6 +5,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/pool/fake_platform.h"
+#include "tests/pool/widget.h"
 
 namespace vouch::pool::pool_internal {
 namespace {
@@ -29,9 +30,11 @@ TEST(KeeperTest, RunsAPassWhenItIsDue) {
   keeper.Start([&] { return start + 1000 * ++passes; });
   AwaitPasses(passes, 1);
   FakePlatform::Advance(absl::Nanoseconds(999));
+  AwaitLook();
   EXPECT_EQ(passes, 1);
   FakePlatform::Advance(absl::Nanoseconds(1));
   AwaitPasses(passes, 2);
+  AwaitLook();
   EXPECT_EQ(passes, 2);
 }
 

@@ -27,6 +27,7 @@ struct Case {
   int64_t now;
   int size;
   LifecycleDecision expected;
+  int opening = 0;
 };
 
 TEST(LifecycleTest, Table) {
@@ -40,6 +41,8 @@ TEST(LifecycleTest, Table) {
   const std::vector<Case> cases = {
       {"less than min: open", empty, 2000, 1, {Action::kOpen, kForever}},
       {"min is there: leave it empty", empty, 2000, 2, {Action::kNone, kForever}},
+      {"min is there soon: leave it empty", empty, 2000, 1, {Action::kNone, kForever}, 1},
+      {"min is not there even then: open", empty, 2000, 0, {Action::kOpen, kForever}, 1},
       {"backing off", empty, 50, 1, {Action::kNone, 100}},
       {"fresh, no more than min", idle, 2000, 2, {Action::kNone, 11'000}},
       {"fresh, more than min: just used", idle, 2000, 3, {Action::kNone, 2100}},
@@ -47,6 +50,7 @@ TEST(LifecycleTest, Table) {
       {"unused almost too long", idle, 2799, 3, {Action::kNone, 2800}},
       {"unused too long", idle, 2800, 3, {Action::kCloseIdle, kForever}},
       {"unused too long, but min", idle, 2800, 2, {Action::kNone, 11'000}},
+      {"min, and more soon: stays", idle, 2800, 2, {Action::kNone, 11'000}, 1},
       {"almost too old", idle, 10'999, 2, {Action::kNone, 11'000}},
       {"too old", idle, 11'000, 2, {Action::kCloseLifetime, kForever}},
       {"too old and unused: lifetime counts", idle, 11'000, 3, {Action::kCloseLifetime, kForever}},
@@ -59,7 +63,8 @@ TEST(LifecycleTest, Table) {
       {"withheld", withheld, 50'000, 3, {Action::kNone, kForever}},
   };
   for (const Case& c : cases) {
-    EXPECT_EQ(DecideLifecycle(c.slot, c.now, c.size, 100, kLimits), c.expected) << c.what;
+    EXPECT_EQ(DecideLifecycle(c.slot, c.now, c.size, c.opening, 100, kLimits), c.expected)
+        << c.what;
   }
 }
 
@@ -67,7 +72,7 @@ TEST(LifecycleTest, InfiniteTimesAreNeverDue) {
   const LifecycleLimits limits{.min = 0};
   const SlotView idle{.state = SlotState::kIdle, .opened_at = 1, .since = 1};
   const LifecycleDecision nothing{Action::kNone, kForever};
-  EXPECT_EQ(DecideLifecycle(idle, kForever - 1, 1, 0, limits), nothing);
+  EXPECT_EQ(DecideLifecycle(idle, kForever - 1, 1, 0, 0, limits), nothing);
   EXPECT_EQ(LifetimeEnd(1, 0, limits), kForever);
 }
 

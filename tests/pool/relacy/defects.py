@@ -38,7 +38,8 @@ SLOTS = "pool/internal/slots.h"
 QUEUE = "pool/internal/wait_queue.h"
 HANDOFF = "pool/internal/handoff.h"
 MODEL = "tests/pool/relacy/pool_model.h"
-HEADERS = [SLOT, SLOTS, QUEUE, HANDOFF, MODEL]
+ASYNC = "pool/internal/async_waiter.h"
+HEADERS = [ASYNC, SLOT, SLOTS, QUEUE, HANDOFF, MODEL]
 
 SMALL_RING = [
     Change(QUEUE, "kMinCapacity = 64;", "kMinCapacity = 2;"),
@@ -230,6 +231,18 @@ DEFECTS = [
         HANDOFF, "if (slot == kNone && !gate().closed()) return true;",
         "if (slot == kNone) return true;")]),
 
+    # [abort]: a listener is called off before it is published, and nobody tells it afterwards.
+    Defect("AbortedIsNotRead", "AbortRacesStart", ASSERT, [Change(
+        ASYNC, "if (reason != End::kTaken && handoff", "if (false && handoff")]),
+    # Or it does not see that.
+    Defect("AbortedLoadAcquire", "AbortRacesStart", ASSERT, [Change(
+        ASYNC, "aborted_.load(std::memory_order_seq_cst)",
+        "aborted_.load(std::memory_order_acquire)")]),
+    # Or it is called off twice.
+    Defect("AbortedTwice", "AbortRacesStart", ASSERT, [Change(
+        ASYNC, "if (reason != End::kTaken && handoff.TryCancelListener(ticket_)) {",
+        "if (reason != End::kTaken) {")]),
+
     # [signal]: the waiter looks whether it is to stop, then reads the new signal, and sleeps on.
     Defect("SignalReadAfterFlag", "InterruptAlone", STUCK, [
         Change(QUEUE, """      const uint32_t signal = cell.signal.load(std::memory_order_acquire);
@@ -269,7 +282,7 @@ DEFECTS = [
         HANDOFF, "in_flight_.fetch_sub(1, std::memory_order_release)",
         "in_flight_.fetch_sub(1, std::memory_order_relaxed)")]),
     # Who waits for all slots to be retired does not see that they are.
-    Defect("LiveCountRelaxed", "CloseRacesWaiter", RACE, [Change(
+    Defect("LiveCountRelaxed", "CloseRacesWaiter", ASSERT, [Change(
         HANDOFF, "live_.fetch_sub(1, std::memory_order_release)",
         "live_.fetch_sub(1, std::memory_order_relaxed)")]),
 

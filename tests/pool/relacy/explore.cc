@@ -1,13 +1,18 @@
 // Runs scenarios under Relacy: first many executions with random scheduling, then all those with at
-// most two preemptions (Relacy's context bound). Prints how many there were; on a failure what was
-// wrong, the number of the execution, and all that its threads did.
+// most two preemptions (Relacy's context bound). Where these are too many (ScenarioEntry::bound says
+// so), all those with at most one, and the first of those with two. Prints how many there were; on a
+// failure what was wrong, the number of the execution, and all that its threads did. It is a failure
+// too if a search that should come to its end does not.
 //
-//   pool_relacy_tests SCENARIO [--random N] [--exhaustive N] [--expect SYMPTOM]
+//   pool_relacy_tests SCENARIO [--random N] [--exhaustive N] [--bound N] [--expect SYMPTOM]
 //
 // --random      so many random executions; their numbers begin at VOUCH_TEST_SEED or anywhere
-// --exhaustive  at most so many in the exhaustive search, which is cut then
+// --exhaustive  at most so many in an exhaustive search; 0: none
+// --bound       instead of the scenario's
 // --expect      the pool has a defect on purpose: exits with 0 if a failure whose text has SYMPTOM
 //               in it is found, with 1 if another or none
+//
+// VOUCH_TEST_LONG goes through twenty million executions where the usual test cuts a search.
 
 #include <chrono>
 #include <cstdint>
@@ -34,13 +39,18 @@ extern "C" [[noreturn]] void __assert_fail(const char* assertion, const char* fi
 namespace vouch::pool::pool_internal {
 namespace {
 
-constexpr unsigned kContextBound = 2;
 constexpr unsigned kLongestExecution = 5000;  // operations; a longer one is a livelock
+
+constexpr uint64_t kCeiling = 20'000'000;
 
 struct Arguments {
   std::string_view scenario;
   uint64_t random = 50'000;
-  uint64_t exhaustive = 120'000;
+  // An exhaustive search that should come to its end has less than this by far; one that cannot is
+  // cut.
+  uint64_t ceiling = kCeiling;
+  uint64_t cut = 120'000;
+  unsigned bound = 0;  // 0: the scenario's
   uint64_t seed = 0;
   const char* expected = nullptr;
 };
@@ -55,14 +65,31 @@ struct Outcome {
 
 const ScenarioEntry* entry = nullptr;  // the one being explored
 
+// Relacy puts itself in the place of operator new and delete, and at each delete of an exhaustive
+// search tries both, whether the memory is used again soon and whether it is not. That would double
+// all that comes after it, for nothing, as addresses decide nothing here.
+class SystemAllocator : private rl::context {
+ public:
+  static void Use() { rl::ctx().*kDisabled += 1; }
+  static void DoNotUse() { rl::ctx().*kDisabled -= 1; }
+
+ private:
+  static constexpr int rl::context::*kDisabled = &SystemAllocator::disable_alloc_;
+};
+
 template <int kThreads>
 class Suite : public rl::test_suite<Suite<kThreads>, kThreads> {
  public:
-  void before() { scenario_ = entry->make(); }
+  void before() {
+    SystemAllocator::Use();
+    scenario_ = entry->make();
+  }
   void thread(unsigned number) { scenario_->Thread(number); }
   void after() {
+    RelacyClock::Settle();  // one thread is left
     scenario_->AtEnd();
     scenario_.reset();
+    SystemAllocator::DoNotUse();
   }
 
  private:
@@ -148,21 +175,34 @@ Outcome ExploreRandomly(const Arguments& arguments) {
 }
 
 template <int kThreads>
-Outcome ExploreExhaustively(const Arguments& arguments) {
+Outcome ExploreExhaustively(unsigned bound, uint64_t ceiling) {
   using Scheduler = ExhaustiveScheduler<kThreads>;
   rl::test_params params;
   params.search_type = rl::sched_bound;
-  params.context_bound = kContextBound;
-  params.iteration_count = arguments.exhaustive;
+  params.context_bound = bound;
+  params.iteration_count = ceiling;
   Outcome outcome = Explore<kThreads, Scheduler>(params, 1);
   outcome.exhausted = Scheduler::exhausted;
   return outcome;
 }
 
-void Print(const char* how, const Outcome& outcome, const char* end) {
+void Print(const std::string& how, const Outcome& outcome, const char* end) {
   if (outcome.failed) end = ", FAILED";
   std::cout << entry->name << ", " << how << ": " << outcome.executions << " executions in "
             << outcome.seconds << " s" << end << std::endl;
+}
+
+// `has_to_end`: it is a failure if there are more.
+template <int kThreads>
+Outcome SearchAll(unsigned bound, uint64_t ceiling, bool has_to_end) {
+  Outcome outcome = ExploreExhaustively<kThreads>(bound, ceiling);
+  Print("at most " + std::to_string(bound) + (bound == 1 ? " preemption" : " preemptions"), outcome,
+        outcome.exhausted ? ", exhausted" : ", cut");
+  if (!outcome.failed && !outcome.exhausted && has_to_end) {
+    outcome.failed = true;
+    outcome.report = "the search should have come to its end\n";
+  }
+  return outcome;
 }
 
 // The exit code.
@@ -174,9 +214,12 @@ int Run(const Arguments& arguments) {
     outcome = ExploreRandomly<kThreads>(arguments);
     Print("random", outcome, "");
   }
-  if (!outcome.failed && arguments.exhaustive > 0) {
-    outcome = ExploreExhaustively<kThreads>(arguments);
-    Print("at most 2 preemptions", outcome, outcome.exhausted ? ", exhausted" : ", cut");
+  const unsigned bound = arguments.bound != 0 ? arguments.bound : entry->bound;
+  if (!outcome.failed && arguments.ceiling > 0) {
+    outcome = SearchAll<kThreads>(bound, arguments.ceiling, /*has_to_end=*/true);
+    if (!outcome.failed && bound < kContextBound) {
+      outcome = SearchAll<kThreads>(kContextBound, arguments.cut, /*has_to_end=*/false);
+    }
   }
   if (arguments.expected == nullptr) {
     std::cout << outcome.report;
@@ -196,13 +239,16 @@ uint64_t Seed() {
 int Main(int argc, char** argv) {
   Arguments arguments;
   arguments.seed = Seed();
+  if (std::getenv("VOUCH_TEST_LONG") != nullptr) arguments.cut = kCeiling;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     const char* const value = i + 1 < argc ? argv[i + 1] : "";
     if (argument == "--random") {
       arguments.random = std::strtoull(value, nullptr, 10), ++i;
     } else if (argument == "--exhaustive") {
-      arguments.exhaustive = std::strtoull(value, nullptr, 10), ++i;
+      arguments.ceiling = arguments.cut = std::strtoull(value, nullptr, 10), ++i;
+    } else if (argument == "--bound") {
+      arguments.bound = static_cast<unsigned>(std::strtoul(value, nullptr, 10)), ++i;
     } else if (argument == "--expect") {
       arguments.expected = value, ++i;
     } else {

@@ -3,12 +3,17 @@
 
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <new>
 #include <optional>
+#include <ostream>
+#include <utility>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "pool/histogram.h"
+#include "pool/internal/async_waiter.h"
 #include "pool/internal/handoff.h"
 #include "tests/pool/relacy/relacy_platform.h"
 
@@ -19,9 +24,6 @@ class ModelResource {
  public:
   ~ModelResource() { Use(); }
   void Use() { uses_(RL_INFO) = uses_(RL_INFO).load() + 1; }
-
-  static void* operator new(size_t size) { return std::malloc(size); }
-  static void operator delete(void* memory) { std::free(memory); }
 
  private:
   rl::var<int> uses_{0};
@@ -378,42 +380,55 @@ class PoolModel {
   rl::var<int> memory_{0};
 };
 
-// An acquire without a thread: Pool::StartAsync and AsyncWaiter, with an executor that runs at
-// once.
-class AsyncAcquire final : public PoolModel::PoolHandoff::Listener {
+// For Relacy's record of what happened.
+inline std::ostream& operator<<(std::ostream& stream, PoolModel::End end) {
+  return stream << static_cast<int>(end);
+}
+
+// AsyncWaiter's platform: the times it reads are for statistics only and so no choice.
+struct UntimedPlatform : RelacyPlatform {
+  static int64_t Now() { return 1; }
+};
+
+// An acquire without a thread: the real AsyncWaiter in a small Pool::StartAsync, with an executor
+// that runs at once. No stop tokens: std::stop_callback waits where Relacy cannot see it. The
+// deadlines stand for them: both come by AsyncWaiter::Abort.
+class AsyncAcquire {
  public:
+  using PoolHandoff = PoolModel::PoolHandoff;
+  using Waiter = AsyncWaiter<PoolHandoff, UntimedPlatform>;
   using End = PoolModel::End;
-  using Result = PoolModel::Result;
 
   // If it `keeps` its slot somebody else has to call ReleaseKept().
-  AsyncAcquire(PoolModel* pool, bool keeps) : pool_(*pool), keeps_(keeps) {}
+  AsyncAcquire(PoolModel* pool, bool keeps)
+      : pool_(*pool),
+        keeps_(keeps),
+        waiter_(std::make_shared<Waiter>(typename Waiter::Parts{
+            .handoff = &pool->handoff(),
+            .deadlines = &deadlines_,
+            .waits = &waits_,
+            .nudge_keeper = [] {},
+            .executor = [](absl::AnyInvocable<void() &&> closure) { std::move(closure)(); },
+            .refuse =
+                [this](End end) {
+                  refused_ = end;
+                  return absl::Status(absl::StatusCode::kUnavailable, "");
+                },
+            .done = [this](Waiter::SlotResult slot, int64_t) { Finish(std::move(slot)); }})) {}
 
-  void Start(uint32_t start) {
+  void Start(uint32_t start, int64_t deadline_ns = kForever) {
     const PoolModel::Visit visit(&handoff());
     const uint32_t taken = handoff().TryTake(start);
-    if (taken != PoolModel::PoolHandoff::kNone) return Finish({End::kTaken, taken});
-    Stand(start);
+    if (taken != PoolHandoff::kNone) {
+      return Finish(OwnedSlot<PoolHandoff>(&handoff(), taken));
+    }
+    waiter_->Start(start, deadline_ns, {});
   }
 
-  // The part of it that comes when there was no slot. REQUIRES: a Visit.
-  void Stand(uint32_t start) {
-    if (handoff().gate().closed()) return Finish({End::kClosed, 0});
-    if (!handoff().TryEnqueue(&ticket_)) return Finish({End::kLineFull, 0});
-    Result result;
-    if (!handoff().Publish(ticket_, this, start, &result)) Finish(result);
-  }
-
-  // After Start().
-  void Abort() {
-    const PoolModel::Visit visit(&handoff());
-    if (handoff().TryCancelListener(ticket_)) Finish({End::kStopped, 0});
-  }
-
-  void OnGrant(uint32_t grant) noexcept override {
-    handoff().NoteHeard();
-    if (grant == PoolModel::PoolHandoff::kClosedGrant) return Finish({End::kClosed, 0});
-    Finish({End::kTaken, grant});
-  }
+  // The keeper, after the deadline. It may have found the waiter long before it does this.
+  void Abort() { waiter_->OnDeadline(); }
+  // The keeper, which finds the waiter only if it has a deadline.
+  void Expire() { deadlines_.Expire(kForever - 1); }
 
   // Nothing: it has not ended.
   const std::optional<End>& end() const { return end_; }
@@ -423,22 +438,27 @@ class AsyncAcquire final : public PoolModel::PoolHandoff::Listener {
   }
 
  private:
-  PoolModel::PoolHandoff& handoff() { return pool_.handoff(); }
+  PoolHandoff& handoff() { return pool_.handoff(); }
 
-  void Finish(const Result& result) {
+  void Finish(Waiter::SlotResult slot) {
     RL_ASSERT(!end_.has_value());
-    end_ = result.end;
+    end_ = slot.ok() ? End::kTaken : refused_;
     life_(RL_INFO) = 1;  // races with whatever else ends it
-    if (result.end != End::kTaken) return;
-    slot_ = result.slot;
+    if (!slot.ok()) return;
+    slot_ = slot->Take();
+    const PoolModel::Visit visit(&handoff());
     RL_ASSERT(pool_.Occupy(slot_, 0));
     if (!keeps_) pool_.Release(slot_);
   }
 
+  static inline Histogram waits_;
+
   PoolModel& pool_;
   const bool keeps_;
-  PoolModel::Ticket ticket_ = 0;
+  AsyncDeadlines deadlines_;
+  const std::shared_ptr<Waiter> waiter_;
   uint32_t slot_ = 0;
+  End refused_ = End::kTaken;
   std::optional<End> end_;
   rl::var<int> life_{0};
 };

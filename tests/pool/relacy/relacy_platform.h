@@ -55,18 +55,25 @@ class RelacyClock {
  public:
   static void Start(ClockSteps steps) {
     steps_ = steps;
-    now_ns_ = 1;
+    now_ns_ = kUnread;
   }
 
+  // From here on there is nothing to choose. Each reading that is a choice doubles what an
+  // exhaustive search has to go through, also where nothing depends on it.
+  static void Settle() { steps_ = ClockSteps::kSmall; }
+
+  // The first reading is no choice either: only differences count.
   static int64_t Now() {
-    const bool large =
-        steps_ == ClockSteps::kLarge || (steps_ == ClockSteps::kAny && rl::rand(2) == 1);
+    const bool large = steps_ == ClockSteps::kLarge ||
+                       (steps_ == ClockSteps::kAny && now_ns_ != kUnread && rl::rand(2) == 1);
     return now_ns_ += large ? 2'000'000 : 1'000;
   }
 
  private:
+  static constexpr int64_t kUnread = 1;
+
   static inline ClockSteps steps_ = ClockSteps::kAny;
-  static inline int64_t now_ns_ = 1;
+  static inline int64_t now_ns_ = kUnread;
 };
 
 // An rl::atomic with the face of std::atomic. Its zero is T's zero, as SystemPlatform promises.
@@ -201,8 +208,6 @@ struct RelacyPlatform {
   static int64_t Now() { return RelacyClock::Now(); }
   static void Yield() { rl::ctx().yield(1, RL_INFO); }
 
-  // Not from Relacy's allocator: it makes a choice at each deallocation, which would double what an
-  // exhaustive search has to go through.
   template <typename T>
   struct Destroy {
     void operator()(T* elements) const {

@@ -1,9 +1,7 @@
 #ifndef VOUCH_TESTS_POOL_RELACY_SCENARIO_H_
 #define VOUCH_TESTS_POOL_RELACY_SCENARIO_H_
 
-#include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -16,16 +14,18 @@ class Scenario {
   virtual ~Scenario() = default;
   virtual void Thread(uint32_t number) = 0;
   virtual void AtEnd() = 0;
-
-  // Not from Relacy's allocator: see RelacyPlatform.
-  static void* operator new(size_t size) { return std::malloc(size); }
-  static void operator delete(void* memory) { std::free(memory); }
 };
+
+// How many preemptions an exhaustive search tries in an execution, where that does not take too
+// long.
+constexpr unsigned kContextBound = 2;
 
 struct ScenarioEntry {
   const char* name;
   int threads;  // 2 or 3
   std::unique_ptr<Scenario> (*make)();
+  // The search for all executions with at most so many preemptions has to come to its end.
+  unsigned bound;
 };
 
 // All of them, in the order of the file that defines them.

@@ -497,7 +497,7 @@ struct ListenerCancelRacesGrant : PoolScenario {
     RL_ASSERT(pool_.WaitAndRelease(0) == End::kTaken);
   }
   void AtEnd() override {
-    RL_ASSERT(async_.end() == End::kTaken || async_.end() == End::kStopped);
+    RL_ASSERT(async_.end() == End::kTaken || async_.end() == End::kTimedOut);
     PoolScenario::AtEnd();
   }
 
@@ -517,7 +517,7 @@ struct LateAbort : PoolScenario {
     for (AsyncAcquire& later : later_) later.Start(0);
   }
   void AtEnd() override {
-    RL_ASSERT(first_.end() == End::kTaken || first_.end() == End::kStopped);
+    RL_ASSERT(first_.end() == End::kTaken || first_.end() == End::kTimedOut);
     for (const AsyncAcquire& later : later_) {
       RL_ASSERT(later.end() == End::kTaken || later.end() == End::kLineFull);
     }
@@ -527,6 +527,42 @@ struct LateAbort : PoolScenario {
  private:
   AsyncAcquire first_{&pool_, /*keeps=*/false};
   std::array<AsyncAcquire, 2> later_{AsyncAcquire{&pool_, false}, AsyncAcquire{&pool_, false}};
+};
+
+// Its time is over while it is being set up, and nothing comes back that would end it otherwise.
+struct AbortRacesStart : PoolScenario {
+  static constexpr int kThreads = 2;
+
+  AbortRacesStart() : PoolScenario({}) { pool_.Hold(0); }
+  void Thread(uint32_t number) override {
+    if (number == 0) return async_.Start(0, PoolModel::kSomeDeadline);
+    async_.Expire();
+  }
+  void AtEnd() override {
+    async_.Expire();  // if it had no deadline yet
+    RL_ASSERT(async_.end() == End::kTimedOut);
+    pool_.Release(0);
+    PoolScenario::AtEnd();
+  }
+
+ protected:
+  AsyncAcquire async_{&pool_, /*keeps=*/false};
+};
+
+// The same, and the slot comes back, and is wanted again.
+struct AbortRacesStartAndGrant : AbortRacesStart {
+  static constexpr int kThreads = 3;
+
+  void Thread(uint32_t number) override {
+    if (number != 2) return AbortRacesStart::Thread(number);
+    pool_.Release(0);
+    RL_ASSERT(pool_.Borrow(0) == End::kTaken);
+  }
+  void AtEnd() override {
+    async_.Expire();
+    RL_ASSERT(async_.end() == End::kTaken || async_.end() == End::kTimedOut);
+    PoolScenario::AtEnd();
+  }
 };
 
 // Two slots come back while a thread is being woken and a listener stands behind or before it. Both
@@ -763,8 +799,9 @@ struct OldWaitersInOrder : PoolScenario {
 };
 
 template <typename Type>
-ScenarioEntry Entry(const char* name) {
-  return {name, Type::kThreads, [] { return std::unique_ptr<Scenario>(std::make_unique<Type>()); }};
+ScenarioEntry Entry(const char* name, unsigned bound = kContextBound) {
+  return {name, Type::kThreads, [] { return std::unique_ptr<Scenario>(std::make_unique<Type>()); },
+          bound};
 }
 
 #define VOUCH_NAME_OF(type) #type
@@ -813,6 +850,8 @@ const std::vector<ScenarioEntry>& AllScenarios() {
       Entry<ListenerIsGranted>("ListenerIsGranted"),
       Entry<ListenerCancelRacesGrant>("ListenerCancelRacesGrant"),
       Entry<LateAbort>("LateAbort"),
+      Entry<AbortRacesStart>("AbortRacesStart"),
+      Entry<AbortRacesStartAndGrant>("AbortRacesStartAndGrant"),
       Entry<ListenerBehindWoken>("ListenerBehindWoken"),
       Entry<CloseRacesListener>("CloseRacesListener"),
       Entry<InterruptRacesGrant>("InterruptRacesGrant"),
