@@ -405,6 +405,7 @@ class AsyncAcquire {
         keeps_(keeps),
         waiter_(std::make_shared<Waiter>(typename Waiter::Parts{
             .handoff = &pool->handoff(),
+            .fork_guard = &nobody_forks_,
             .deadlines = &deadlines_,
             .waits = &waits_,
             .nudge_keeper = [] {},
@@ -420,7 +421,7 @@ class AsyncAcquire {
     const PoolModel::Visit visit(&handoff());
     const uint32_t taken = handoff().TryTake(start);
     if (taken != PoolHandoff::kNone) {
-      return Finish(OwnedSlot<PoolHandoff>(&handoff(), taken));
+      return Finish(OwnedSlot<PoolHandoff>(&handoff(), &nobody_forks_, taken));
     }
     waiter_->Start(start, deadline_ns, {});
   }
@@ -452,6 +453,7 @@ class AsyncAcquire {
   }
 
   static inline Histogram waits_;
+  static inline const ForkGuard nobody_forks_;
 
   PoolModel& pool_;
   const bool keeps_;
