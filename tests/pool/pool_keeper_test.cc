@@ -26,10 +26,11 @@ TEST(PoolKeeperTest, ClosesUnusedResourcesDownToMin) {
   // The keeper may have looked while they were leased, so the time counts from a look after it.
   AwaitThat([&] {
     FakePlatform::Advance(absl::Seconds(1));
-    return pool->stats().closed.idle == 2;
+    return pool->stats().closed.idle >= 2;
   });
   FakePlatform::Advance(absl::Hours(1));
   AwaitKeeper(*pool);
+  EXPECT_EQ(pool->stats().closed.idle, 2u);
   EXPECT_EQ(pool->stats().size, 1);
   EXPECT_EQ(factory.live, 1);
 }
@@ -95,7 +96,7 @@ TEST(PoolKeeperTest, RefillsWhenTheFactoryRecovers) {
   AwaitThat([&] { return pool->stats().size == 0; });
   factory.throws = true;
   FakePlatform::Advance(absl::Milliseconds(100));
-  AwaitThat([&] { return pool->stats().open_failures == 2; });
+  AwaitThat([&] { return pool->stats().open_failures >= 2; });
   // It backs off: 200 ms now.
   FakePlatform::Advance(absl::Milliseconds(199));
   AwaitKeeper(*pool);

@@ -1,6 +1,6 @@
 // Runs scenarios under Relacy: first many executions with random scheduling, then all those with at
 // most two preemptions (Relacy's context bound). Where these are too many (ScenarioEntry::bound says
-// so), all those with at most one, and the first of those with two. Prints how many there were; on a
+// so), all those with at most one or none, and the first of those with two. Prints how many there were; on a
 // failure what was wrong, the number of the execution, and all that its threads did. It is a failure
 // too if a search that should come to its end does not.
 //
@@ -21,6 +21,7 @@
 #include <cstring>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <random>
 #include <sstream>
 #include <string>
@@ -50,7 +51,7 @@ struct Arguments {
   // cut.
   uint64_t ceiling = kCeiling;
   uint64_t cut = 120'000;
-  unsigned bound = 0;  // 0: the scenario's
+  std::optional<unsigned> bound;  // nothing: the scenario's
   uint64_t seed = 0;
   const char* expected = nullptr;
 };
@@ -214,7 +215,7 @@ int Run(const Arguments& arguments) {
     outcome = ExploreRandomly<kThreads>(arguments);
     Print("random", outcome, "");
   }
-  const unsigned bound = arguments.bound != 0 ? arguments.bound : entry->bound;
+  const unsigned bound = arguments.bound.value_or(entry->bound);
   if (!outcome.failed && arguments.ceiling > 0) {
     outcome = SearchAll<kThreads>(bound, arguments.ceiling, /*has_to_end=*/true);
     if (!outcome.failed && bound < kContextBound) {
