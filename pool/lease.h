@@ -67,7 +67,7 @@ class [[nodiscard]] Lease {
   // when this one waits for another (AcquireOptions::transferable). REQUIRES: a resource.
   void MakeTransferable() {
     assert(slot_ != nullptr);
-    slot_->owner.store(0, std::memory_order_relaxed);
+    slot_->owner.store(Slot::kAnyThread, std::memory_order_relaxed);
   }
 
   // Takes the resource out of the pool, which may open another in its place, and ends the lease.
@@ -81,7 +81,7 @@ class [[nodiscard]] Lease {
   void Release() {
     Slot* const slot = std::exchange(slot_, nullptr);
     if (slot == nullptr) return;
-    slot->owner.store(0, std::memory_order_relaxed);
+    slot->owner.store(Slot::kNobody, std::memory_order_relaxed);
     // After success the pool may be destroyed at once: nothing of it may be touched.
     if (!broken_ && slot->word.TryPutBack(pool_internal::SlotState::kIdle)) [[likely]]
       return;

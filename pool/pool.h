@@ -22,6 +22,7 @@
 #include "pool/holder.h"
 #include "pool/internal/async_waiter.h"
 #include "pool/internal/caretaker.h"
+#include "pool/internal/forecast.h"
 #include "pool/internal/handoff.h"
 #include "pool/internal/keeper.h"
 #include "pool/internal/lifecycle.h"
@@ -191,10 +192,11 @@ class Pool {
   struct Request {
     CallSite site;
     absl::Duration timeout;
-    int64_t deadline_ns = kUnknown;  // known once the clock has been read
-    uint32_t owner = 0;              // the lease's
+    int64_t deadline_ns = kUnknown;     // known once the clock has been read
+    uint32_t owner = Slot::kAnyThread;  // the lease's
     const char* label = nullptr;
     std::stop_token stop = {};
+    pool_internal::Forecast forecast = {};  // once it has been found hopeless
 
     static constexpr int64_t kUnknown = INT64_MIN;
   };
@@ -203,7 +205,7 @@ class Pool {
 
   // Acquiring
   LeaseType MakeLease(Slot& slot, CallSite site);
-  static void TimeHold(Slot& slot, int64_t now, uint32_t weight);
+  static void TimeHold(Slot& slot, int64_t now, const char* label, bool is_sample);
   Request RequestFor(const AcquireOptions& options, CallSite site) const;
   uint32_t FirstLook() const;
   absl::Status CheckCaller(const char* operation, CallSite site = {}) const;
@@ -212,7 +214,7 @@ class Pool {
   typename Handoff::Result TakeOrWait(Request* request, int64_t* waited_until);
   typename Handoff::Result Wait(const Request& request, uint32_t start);
   End RefusalOf(const Request& request) const;
-  bool IsHopeless(const Request& request) const;
+  bool IsHopeless(Request* request) const;
   std::optional<absl::StatusOr<LeaseType>> Occupy(uint32_t index, const Request& request,
                                                   int64_t waited_until);
   std::optional<absl::Status> MakeReady(Slot& slot, uint32_t index, const Request& request);
@@ -227,7 +229,7 @@ class Pool {
   void ReleaseSlow(Slot& slot, bool broken);
   std::unique_ptr<Resource> DetachFrom(Slot& slot);
   bool CloseIfUnfit(Slot& slot, bool broken);
-  void RecordHold(const Slot& slot);
+  void RecordHold(Slot& slot);
 
   // Keeping
   bool HasSomethingToKeep() const;
@@ -237,7 +239,7 @@ class Pool {
 
   void MarkWithheldDue();
   static int64_t DeadlineAfter(absl::Duration timeout);
-  pool_internal::Situation Now() const;
+  pool_internal::Situation DescribeSituation() const;
   static void Count(Atomic<uint64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
   static uint64_t Read(const Atomic<uint64_t>& counter) {
     return counter.load(std::memory_order_relaxed);

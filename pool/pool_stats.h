@@ -15,12 +15,14 @@ namespace vouch::pool {
 // 2.5 KB.
 struct PoolStats {
   // Now.
-  int min = 0;             // PoolOptions::min, or what Resize() made of it
-  int capacity = 0;        // PoolOptions::max, or what Resize() made of it
-  int size = 0;            // resources open
-  int idle = 0;            // open and available
-  int leased = 0;          // slots owned by somebody, who may still be opening the resource
-  int opening = 0;         // resources being opened
+  int min = 0;       // PoolOptions::min, or what Resize() made of it
+  int capacity = 0;  // PoolOptions::max, or what Resize() made of it
+  int size = 0;      // resources open
+  int idle = 0;      // open and available
+  // Slots owned by somebody: leases, and also resources that are being opened or closed by an acquire
+  // or a release, or are on their way to who acquires next. Pool::holders() has the leases.
+  int leased = 0;
+  int opening = 0;         // resources being opened, or about to be
   int waiting = 0;         // acquires in the line
   bool suspended = false;  // Suspend() without Resume()
 
@@ -50,11 +52,15 @@ struct PoolStats {
   // How long acquires stood in the line; those that did not are not in it.
   Distribution wait;
 
-  // How long leases were held: every one that was waited for, and one in 256 of the others, which
-  // counts for all of them.
+  // How long the leases that have ended were held, each counted once. Those that were not taken the
+  // fast way are timed: what was waited for, TryAcquire, AcquireOptions, AcquireAsync, and a thread's
+  // first. Of the others one in 256 is, a slot's second if it can be, and stands for those of the
+  // same slot that follow, up to the next such one. Where a slot has none yet, the last timed one
+  // stands in. `max` is the longest of the timed ones.
   Distribution hold;
 
-  // The part of the time, from 0 to 1, that a slot was leased on average. Follows from `hold`.
+  // The part of the time, from 0 to 1, that a slot was leased on average. Follows from `hold`, the
+  // present capacity and the pool's age: leases that are out are not in it yet.
   double utilisation = 0;
 };
 

@@ -145,7 +145,8 @@ class AsyncWaiter final : public HandoffType::Listener,
     self_ = self;
     HandoffType& handoff = *parts_.handoff;
     if (handoff.gate().closed()) return Finish({End::kClosed, HandoffType::kNone});
-    if (!handoff.TryEnqueue(&ticket_)) return Finish({End::kLineFull, HandoffType::kNone});
+    End full;
+    if (!handoff.TryEnqueue(&ticket_, &full)) return Finish({full, HandoffType::kNone});
     began_ = Platform::Now();
     // From here on Abort() may be called, but it cannot end a waiter that is not published.
     if (stop.stop_possible()) on_stop_.emplace(stop, StopCallback{this});

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "pool/internal/handoff.h"
@@ -35,11 +36,15 @@ class Caretaker {
     limits_.min = min;
     const uint32_t count = handoff_.slots().size();
     notes_.resize(count);
-    const int64_t now = Platform::Now();
     int64_t next = kForever;
-    for (uint32_t i = 0; i < count && !stopped(); ++i) next = std::min(next, KeepSlot(i, now));
+    for (uint32_t i = 0; i < count && !stopped(); ++i) {
+      // The time of each look: what is done for a slot may take long.
+      next = std::min(next, KeepSlot(i, Platform::Now()));
+    }
     // An empty slot or a permit that others give back is not told to the keeper: it looks for them.
-    if (resources_.size() < min) next = std::min(next, SaturatingAdd(now, OpenBackoff(1)));
+    if (resources_.size() < min) {
+      next = std::min(next, SaturatingAdd(Platform::Now(), OpenBackoff(1)));
+    }
     return next;
   }
 
@@ -86,7 +91,10 @@ class Caretaker {
         break;
       case LifecycleAction::kReportLeak:
         notes_[index].reported_use = notes_[index].uses;
-        resources_.ReportLeak(HolderOf(slot, now));
+        // Nothing if it has ended since.
+        if (const std::optional<Holder> holder = HolderOfLease(slot, notes_[index].uses, now)) {
+          resources_.ReportLeak(*holder);
+        }
         break;
     }
     return now;  // something changed: look at all of them again
@@ -103,7 +111,9 @@ class Caretaker {
       note.state = state;
       note.since = now;
     }
-    if (state == SlotState::kLeased) slot.NoteSeen(now);
+    // A slot may be leased without a lease: on its way to the next one, or being opened or closed.
+    const bool lent = HolderOfLease(slot, uses, now).has_value();
+    if (lent) slot.NoteSeen(now);
     SlotView view;
     view.state = state;
     view.opened_at = slot.opened_at.load(std::memory_order_relaxed);
@@ -111,7 +121,7 @@ class Caretaker {
     view.seed = index;
     view.validated_at = note.validated_at;
     view.due = slot.due_use.load(std::memory_order_relaxed) == uses;
-    view.reported = note.reported_use == uses;
+    view.reported = !lent || note.reported_use == uses;
     return view;
   }
 
@@ -136,7 +146,7 @@ class Caretaker {
     SlotType& slot = handoff_.slots()[index];
     const typename HandoffType::Visit visit(&handoff_);
     if (!handoff_.TryReserveEmpty(index)) return false;
-    if (resources_.Open(slot, "refill", 1, now).ok()) {
+    if (resources_.Open(slot, {}, "refill", 1, now).ok()) {
       failures_in_a_row_ = 0;
     } else {
       open_not_before_ = SaturatingAdd(now, OpenBackoff(++failures_in_a_row_));

@@ -267,7 +267,16 @@ class Handoff {
   // Waiting
 
   // kHopeless is the pool's.
-  enum class End { kTaken, kTimedOut, kClosed, kLineFull, kStopped, kDeadlock, kHopeless };
+  enum class End {
+    kTaken,
+    kTimedOut,
+    kClosed,
+    kLineFull,    // max_waiters are in it
+    kPlacesUsed,  // fewer are, but there is no place
+    kStopped,
+    kDeadlock,
+    kHopeless
+  };
   struct Result {
     End end;
     uint32_t slot;      // kTaken: the caller owns it
@@ -298,7 +307,8 @@ class Handoff {
   Result Wait(const WaitRequest& request, const OnTicket& on_ticket) {
     Ticket ticket;
     if (gate().closed()) return {End::kClosed, kNone, false};
-    if (!TryEnqueue(&ticket)) return {End::kLineFull, kNone, false};
+    End full;
+    if (!TryEnqueue(&ticket, &full)) return {full, kNone, false};
     on_ticket(ticket);
     waiting_.fetch_add(1, std::memory_order_relaxed);
     const Result result = queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})
@@ -315,12 +325,13 @@ class Handoff {
   void Interrupt(Ticket ticket) { queue_.Interrupt(ticket); }
 
   // Waiting without a thread, in two steps: a ticket, then the listener. Until the second, nothing
-  // is granted to it behind its back: TryCancelListener() fails. This is the first. False if the
-  // line is full.
-  bool TryEnqueue(Ticket* ticket) {
-    const uint64_t before = admitted_.fetch_add(1, std::memory_order_relaxed);
-    if (before >= max_waiters_ || !queue_.Enqueue(ticket)) {
+  // is granted to it behind its back: TryCancelListener() fails. This is the first. False if there
+  // is no room: then *full is kLineFull or kPlacesUsed.
+  bool TryEnqueue(Ticket* ticket, End* full) {
+    const bool admitted = admitted_.fetch_add(1, std::memory_order_relaxed) < max_waiters_;
+    if (!admitted || !queue_.Enqueue(ticket)) {
       admitted_.fetch_sub(1, std::memory_order_relaxed);
+      *full = admitted ? End::kPlacesUsed : End::kLineFull;
       return false;
     }
     waited_.fetch_add(1, std::memory_order_relaxed);
@@ -534,7 +545,7 @@ class Handoff {
       if (state == SlotState::kRetired) continue;
       const uint64_t use = slot.uses.load(std::memory_order_acquire);     // [holder]
       const uint32_t owner = slot.owner.load(std::memory_order_acquire);  // [holder]
-      if (state != SlotState::kLeased || owner == 0) return false;
+      if (state != SlotState::kLeased || !SlotType::IsThread(owner)) return false;
       if (slot.uses.load(std::memory_order_relaxed) != use) return false;
       *uses += use;
       mine = mine || owner == self;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "absl/time/time.h"
 #include "pool/internal/platform.h"
 #include "pool/internal/slot.h"
 
@@ -30,7 +31,7 @@ struct SlotView {
   uint64_t seed = 0;         // of the jitter; the slot's number
   int64_t validated_at = 0;  // when it was last known to work, but for its uses
   bool due = false;          // it is marked: to be validated before it is lent
-  bool reported = false;     // its lease has been reported as a leak
+  bool reported = false;     // its lease has been reported as a leak, or there is no lease
 };
 
 enum class LifecycleAction {
@@ -70,6 +71,9 @@ int64_t OpenBackoff(int failures);
 constexpr int64_t SaturatingAdd(int64_t a, int64_t b) {
   return a >= kForever - b ? kForever : a + b;
 }
+
+// Nanoseconds of a length; kForever if it is infinite or does not fit.
+inline int64_t NanosOf(absl::Duration length) { return absl::ToInt64Nanoseconds(length); }
 
 }  // namespace vouch::pool::pool_internal
 

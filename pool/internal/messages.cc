@@ -10,25 +10,39 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace vouch::pool::pool_internal {
 namespace {
 
 constexpr size_t kMostSites = 8;
+constexpr char kThePool[] = "the pool itself";
 
 std::string Name(CallSite site) {
   const char* const slash = std::strrchr(site.file, '/');
   return absl::StrCat(slash == nullptr ? site.file : slash + 1, ":", site.line);
 }
 
-// A length as people read it: three digits at most.
-std::string Rounded(absl::Duration length) {
+// The unit of a length as people read it: three digits at most.
+absl::Duration UnitOf(absl::Duration length) {
   absl::Duration unit = absl::Nanoseconds(1);
   while (length >= 1000 * unit && unit < absl::Seconds(1)) unit *= 10;
-  return absl::FormatDuration(absl::Floor(length, unit));
+  return unit;
 }
 
-// The leases of one call site.
+std::string Rounded(absl::Duration length) {
+  return absl::FormatDuration(absl::Floor(length, UnitOf(length)));
+}
+
+std::string RoundedUp(absl::Duration length) {
+  return absl::FormatDuration(absl::Ceil(length, UnitOf(length)));
+}
+
+std::string Count(size_t number, absl::string_view noun) {
+  return absl::StrCat(number, " ", noun, number == 1 ? "" : "s");
+}
+
+// What one call site has.
 struct Place {
   std::string name;
   int count = 0;
@@ -38,7 +52,7 @@ struct Place {
 std::vector<Place> PlacesByAge(const std::vector<Holder>& holders) {
   std::map<std::string, Place> places;
   for (const Holder& holder : holders) {
-    std::string name = Name(holder.site);
+    std::string name = *holder.site.file == '\0' ? kThePool : Name(holder.site);
     if (!holder.label.empty()) absl::StrAppend(&name, " '", holder.label, "'");
     Place& place = places[name];
     place.name = name;
@@ -52,13 +66,13 @@ std::vector<Place> PlacesByAge(const std::vector<Holder>& holders) {
   return by_age;
 }
 
-// "; held at a.cc:12 (3 times, for 2s), b.cc:7"; empty if nobody is known to hold anything.
-std::string HeldAt(const std::vector<Holder>& holders) {
+// "; held at a.cc:12 (3 times, for 2s), b.cc:7"; empty if there are none.
+std::string Sites(absl::string_view what, const std::vector<Holder>& holders) {
   const std::vector<Place> places = PlacesByAge(holders);
   std::string text;
   for (size_t i = 0; i < places.size() && i < kMostSites; ++i) {
     const Place& place = places[i];
-    absl::StrAppend(&text, i == 0 ? "; held at " : ", ", place.name);
+    absl::StrAppend(&text, i == 0 ? what : ", ", place.name);
     std::string note;
     if (place.count > 1) absl::StrAppend(&note, place.count, " times");
     if (place.age > absl::ZeroDuration()) {
@@ -72,37 +86,55 @@ std::string HeldAt(const std::vector<Holder>& holders) {
   return text;
 }
 
+std::string AllSites(const Situation& situation) {
+  return Sites("; held at ", situation.holders) + Sites("; being opened by ", situation.openers);
+}
+
 std::string Numbers(const Situation& situation) {
-  std::string text = absl::StrCat(" (capacity ", situation.capacity, ", leased ", situation.leased,
-                                  ", waiting ", situation.waiting);
-  if (situation.opening > 0) absl::StrAppend(&text, ", opening ", situation.opening);
-  absl::StrAppend(&text, ")", HeldAt(situation.holders));
+  std::string text = absl::StrCat(" (capacity ", situation.capacity, ", leased ",
+                                  situation.holders.size(), ", waiting ", situation.waiting);
+  if (!situation.openers.empty()) absl::StrAppend(&text, ", opening ", situation.openers.size());
+  if (situation.in_between > 0) absl::StrAppend(&text, ", in between ", situation.in_between);
+  absl::StrAppend(&text, ")", AllSites(situation));
   if (!situation.last_open_error.empty()) {
-    absl::StrAppend(&text, "; last open error: ", situation.last_open_error);
+    absl::StrAppend(&text, "; last open error");
+    if (situation.last_open_error_age > absl::ZeroDuration()) {
+      absl::StrAppend(&text, ", ", Rounded(situation.last_open_error_age), " ago");
+    }
+    absl::StrAppend(&text, ": ", situation.last_open_error);
   }
   return text;
 }
 
-absl::Duration OldestAge(const Situation& situation) {
+absl::Duration OldestAge(const std::vector<Holder>& holders) {
   absl::Duration oldest = absl::ZeroDuration();
-  for (const Holder& holder : situation.holders) oldest = std::max(oldest, holder.age);
+  for (const Holder& holder : holders) oldest = std::max(oldest, holder.age);
   return oldest;
+}
+
+// Whether the last open failed while this acquire waited, or is one that is under way and has failed
+// before.
+bool OpensFail(const Situation& situation, absl::Duration waited) {
+  return !situation.last_open_error.empty() &&
+         situation.last_open_error_age <= std::max(waited, OldestAge(situation.openers));
 }
 
 }  // namespace
 
 std::string LikelyCause(const Situation& situation, absl::Duration waited) {
   if (situation.suspended) return "the pool is suspended, until Resume()";
-  if (!situation.last_open_error.empty()) return "resources cannot be opened";
-  if (situation.leased > 0 && situation.opening >= situation.leased) {
-    return "opening a resource takes too long";
-  }
-  const absl::Duration oldest = OldestAge(situation);
+  if (OpensFail(situation, waited)) return "resources cannot be opened";
+  const absl::Duration oldest = OldestAge(situation.holders);
   if (oldest >= 10 * waited && oldest >= absl::Seconds(10)) {
     return absl::StrCat("a lease was not released, or its work hangs, for ", Rounded(oldest));
   }
   if (oldest >= waited && waited > absl::ZeroDuration())
     return "leases are held longer than this acquire may wait";
+  // Each open that this acquire waited for may have been shorter than its wait.
+  const absl::Duration opening = OldestAge(situation.openers);
+  if (opening >= waited / 2 && waited > absl::ZeroDuration() && !situation.openers.empty()) {
+    return "opening a resource takes too long";
+  }
   return "more is asked for than the pool's resources can do";
 }
 
@@ -124,11 +156,18 @@ absl::Status LineFullError(const Situation& situation, int max_waiters) {
                                                    max_waiters, Numbers(situation)));
 }
 
-absl::Status HopelessError(const Situation& situation, absl::Duration predicted,
-                           absl::Duration timeout) {
+absl::Status PlacesUsedError(const Situation& situation, int max_waiters) {
   return absl::ResourceExhaustedError(absl::StrCat(
-      "acquire ", situation.name, ": would wait about ", Rounded(predicted), ", longer than the ",
-      absl::FormatDuration(timeout), " it may", Numbers(situation)));
+      "acquire ", situation.name,
+      ": every place of the line is used, also by waiters that have given up behind one that has "
+      "not; max_waiters, which is ",
+      max_waiters, ", is not reached", Numbers(situation)));
+}
+
+absl::Status HopelessError(const Situation& situation, const Forecast& forecast) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("acquire ", situation.name, ": would wait about ", RoundedUp(forecast.wait),
+                   ", longer than the ", Rounded(forecast.may_be), " it may", Numbers(situation)));
 }
 
 absl::Status NoneAvailableError(const Situation& situation) {
@@ -165,10 +204,22 @@ absl::Status ForkedError(absl::string_view operation, absl::string_view name) {
 }
 
 absl::Status DrainError(const Situation& situation, absl::Duration drain) {
-  return absl::DeadlineExceededError(absl::StrCat("close ", situation.name, ": ", situation.leased,
-                                                  situation.leased == 1 ? " lease" : " leases",
-                                                  " still out after ", absl::FormatDuration(drain),
-                                                  HeldAt(situation.holders)));
+  std::vector<std::string> left;
+  if (!situation.holders.empty()) {
+    left.push_back(Count(situation.holders.size(), "lease") + " still out");
+  }
+  if (!situation.openers.empty()) {
+    left.push_back(Count(situation.openers.size(), "resource") + " being opened");
+  }
+  if (situation.in_between > 0) {
+    left.push_back(Count(static_cast<size_t>(situation.in_between), "resource") +
+                   " being closed or on its way");
+  }
+  // It has come in since the deadline.
+  if (left.empty()) left.push_back("not everything was in");
+  return absl::DeadlineExceededError(
+      absl::StrCat("close ", situation.name, ": ", absl::StrJoin(left, ", "), " after ",
+                   absl::FormatDuration(drain), AllSites(situation)));
 }
 
 absl::Status OpenError(absl::string_view operation, absl::string_view name,
@@ -186,11 +237,5 @@ void AbortDestruction(const absl::Status& drain_error) {
                std::string(drain_error.message()).c_str());
   std::abort();
 }
-
-absl::Duration PredictWait(int waiting, int capacity, absl::Duration mean_hold) {
-  return mean_hold * (static_cast<double>(waiting + 1) / std::max(capacity, 1));
-}
-
-int64_t NanosOf(absl::Duration length) { return absl::ToInt64Nanoseconds(length); }
 
 }  // namespace vouch::pool::pool_internal

@@ -1,7 +1,6 @@
 #ifndef VOUCH_POOL_INTERNAL_MESSAGES_H_
 #define VOUCH_POOL_INTERNAL_MESSAGES_H_
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "absl/time/time.h"
 #include "pool/call_site.h"
 #include "pool/holder.h"
+#include "pool/internal/forecast.h"
 
 namespace vouch::pool::pool_internal {
 
@@ -19,19 +19,23 @@ namespace vouch::pool::pool_internal {
 struct Situation {
   std::string name;
   int capacity = 0;
-  int leased = 0;
   int waiting = 0;
-  int opening = 0;  // resources being opened
+  // Slots in use that are neither lent nor opened: their resource is being closed, checked, or on
+  // its way to who acquires next.
+  int in_between = 0;
   bool suspended = false;
-  std::vector<Holder> holders;  // in any order
+  std::vector<Holder> holders;  // of each lease, in any order
+  std::vector<Holder> openers;  // for whom each resource is opened; no site: for the pool itself
   std::string last_open_error;  // of the last open, if that failed
+  absl::Duration last_open_error_age = absl::ZeroDuration();
 };
 
 absl::Status TimeoutError(const Situation& situation, absl::Duration timeout);
 absl::Status StoppedError(const Situation& situation);
 absl::Status LineFullError(const Situation& situation, int max_waiters);
-absl::Status HopelessError(const Situation& situation, absl::Duration predicted,
-                           absl::Duration timeout);
+// Less than max_waiters wait, but there is no place in the line.
+absl::Status PlacesUsedError(const Situation& situation, int max_waiters);
+absl::Status HopelessError(const Situation& situation, const Forecast& forecast);
 absl::Status NoneAvailableError(const Situation& situation);
 absl::Status DeadlockError(const Situation& situation, CallSite site);
 absl::Status ClosedError(absl::string_view name);
@@ -50,12 +54,6 @@ absl::Status OpenError(absl::string_view operation, absl::string_view name,
 
 // Writes what ~Pool waits for in vain to the standard error stream, and aborts.
 [[noreturn]] void AbortDestruction(const absl::Status& drain_error);
-
-// How long an acquire will wait behind `waiting` others if holds go on as they did on average.
-absl::Duration PredictWait(int waiting, int capacity, absl::Duration mean_hold);
-
-// Nanoseconds of a length; the largest number if it is infinite or does not fit.
-int64_t NanosOf(absl::Duration length);
 
 }  // namespace vouch::pool::pool_internal
 

@@ -43,7 +43,7 @@ absl::StatusOr<std::unique_ptr<Pool<Resource, Platform>>> Pool<Resource, Platfor
     Slot& slot = pool->handoff_.slots()[index];
     slot.word.TryTake(SlotState::kEmpty);  // nobody else is here yet
     absl::Status opened =
-        pool->resources_.Open(slot, "create", pool->options_.open_attempts, kForever);
+        pool->resources_.Open(slot, {}, "create", pool->options_.open_attempts, kForever);
     pool->handoff_.PutSlow(index);
     if (!opened.ok()) return opened;
   }
@@ -142,7 +142,7 @@ absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::TryAcquire(C
   }
   if (handoff_.gate().closed()) return pool_internal::ClosedError(options_.name);
   Count(refused_);
-  return pool_internal::NoneAvailableError(Now());
+  return pool_internal::NoneAvailableError(DescribeSituation());
 }
 
 template <typename Resource, typename Platform>
@@ -150,7 +150,7 @@ typename Pool<Resource, Platform>::Request Pool<Resource, Platform>::RequestFor(
     const AcquireOptions& options, CallSite site) const {
   Request request{.site = site,
                   .timeout = options.timeout.value_or(options_.acquire_timeout),
-                  .owner = options.transferable ? 0 : ThreadHint::Self(),
+                  .owner = options.transferable ? Slot::kAnyThread : ThreadHint::Self(),
                   .label = options.label,
                   .stop = options.stop};
   if (options.deadline != absl::InfiniteFuture()) {
@@ -170,15 +170,15 @@ template <typename Resource, typename Platform>
 [[gnu::always_inline]] inline Lease<Resource, Platform> Pool<Resource, Platform>::MakeLease(
     Slot& slot, CallSite site) {
   if (slot.NoteLease(site, ThreadHint::KnownSelf())) [[unlikely]]
-    TimeHold(slot, Platform::Now(), Slot::kSampleEvery);
+    TimeHold(slot, Platform::Now(), nullptr, true);
   return LeaseType(this, &slot);
 }
 
 // Owner of a leased slot. Has the release come by RecordHold().
 template <typename Resource, typename Platform>
 [[gnu::noinline]] void Pool<Resource, Platform>::TimeHold(Slot& slot, int64_t now,
-                                                          uint32_t weight) {
-  slot.NoteTime(now, weight);
+                                                          const char* label, bool is_sample) {
+  slot.NoteTime(now, label, is_sample);
   slot.word.Want();
 }
 
@@ -219,7 +219,7 @@ typename Pool<Resource, Platform>::Handoff::Result Pool<Resource, Platform>::Tak
   }
   slot = handoff_.TakeSoon(start);
   if (slot != Handoff::kNone) return {End::kTaken, slot};
-  if (IsHopeless(*request)) return {End::kHopeless, Handoff::kNone};
+  if (IsHopeless(request)) return {End::kHopeless, Handoff::kNone};
   const int64_t began = Platform::Now();
   for (uint32_t i = 0; i < handoff_.slots().size(); ++i) handoff_.slots()[i].NoteSeen(began);
   const typename Handoff::Result result = Wait(*request, start);
@@ -258,11 +258,13 @@ typename Pool<Resource, Platform>::End Pool<Resource, Platform>::RefusalOf(
 }
 
 template <typename Resource, typename Platform>
-bool Pool<Resource, Platform>::IsHopeless(const Request& request) const {
-  if (!options_.refuse_hopeless_waits) return false;
-  return pool_internal::PredictWait(
-             handoff_.waiting(), static_cast<int>(handoff_.gate().limit()),
-             absl::Nanoseconds(mean_hold_ns_.load(std::memory_order_relaxed))) > request.timeout;
+bool Pool<Resource, Platform>::IsHopeless(Request* request) const {
+  if (!options_.refuse_hopeless_waits || request->deadline_ns == kForever) return false;
+  request->forecast = {.wait = pool_internal::PredictWait(
+                           handoff_.waiting(), static_cast<int>(handoff_.gate().limit()),
+                           absl::Nanoseconds(mean_hold_ns_.load(std::memory_order_relaxed))),
+                       .may_be = absl::Nanoseconds(request->deadline_ns - Platform::Now())};
+  return request->forecast.hopeless();
 }
 
 // Makes a lease of a slot just taken. Nothing if the slot had to be given up and the caller has to
@@ -276,11 +278,9 @@ std::optional<absl::StatusOr<Lease<Resource, Platform>>> Pool<Resource, Platform
   if (!ready->ok()) return *std::move(ready);
   // A hook that released a lease may have served an asynchronous acquire on this very thread.
   if (pool_internal::HookScope::Inside(id_) == nullptr) ThreadHint::Set(id_, index);
-  LeaseType lease = MakeLease(slot, request.site);
-  slot.owner.store(request.owner, std::memory_order_relaxed);
-  if (request.label != nullptr) slot.NoteLabel(request.label);
-  if (waited_until != 0) TimeHold(slot, waited_until, 1);
-  return lease;
+  slot.NoteLease(request.site, request.owner);
+  TimeHold(slot, waited_until != 0 ? waited_until : Platform::Now(), request.label, false);
+  return LeaseType(this, &slot);
 }
 
 // Sees to it that there is a resource fit to be lent. After anything but OK the slot is given up.
@@ -315,8 +315,6 @@ void Pool<Resource, Platform>::DiscardUnfit(Slot& slot) {
 // after a failure, else the permit only.
 template <typename Resource, typename Platform>
 absl::Status Pool<Resource, Platform>::OpenFor(Slot& slot, uint32_t index, const Request& request) {
-  slot.holder_file.store(request.site.file, std::memory_order_relaxed);
-  slot.holder_line.store(request.site.line, std::memory_order_relaxed);
   const int64_t deadline_ns = request.deadline_ns == Request::kUnknown
                                   ? DeadlineAfter(request.timeout)
                                   : request.deadline_ns;
@@ -344,9 +342,9 @@ absl::Status Pool<Resource, Platform>::OpenUntil(Slot& slot, const Request& requ
   std::optional<std::stop_callback<std::function<void()>>> on_stop;
   if (request.stop.stop_possible())
     on_stop.emplace(request.stop, [this] { resources_.Interrupt(); });
-  absl::Status opened = resources_.Open(slot, "acquire", options_.open_attempts, deadline_ns, [&] {
-    return request.stop.stop_requested() || handoff_.gate().closed();
-  });
+  absl::Status opened =
+      resources_.Open(slot, request.site, "acquire", options_.open_attempts, deadline_ns,
+                      [&] { return request.stop.stop_requested() || handoff_.gate().closed(); });
   if (opened.ok()) return opened;
   if (request.stop.stop_requested()) return Refused(End::kStopped, request);
   return handoff_.gate().closed() ? Refused(End::kClosed, request) : opened;
@@ -359,27 +357,25 @@ absl::Status Pool<Resource, Platform>::Refused(End end, const Request& request) 
       return pool_internal::ClosedError(options_.name);
     case End::kLineFull:
       Count(refused_);
-      return pool_internal::LineFullError(Now(), options_.max_waiters);
+      return pool_internal::LineFullError(DescribeSituation(), options_.max_waiters);
+    case End::kPlacesUsed:
+      Count(refused_);
+      return pool_internal::PlacesUsedError(DescribeSituation(), options_.max_waiters);
     case End::kHopeless:
       Count(refused_);
-      return pool_internal::HopelessError(
-          Now(),
-          pool_internal::PredictWait(
-              handoff_.waiting(), static_cast<int>(handoff_.gate().limit()),
-              absl::Nanoseconds(mean_hold_ns_.load(std::memory_order_relaxed))),
-          request.timeout);
+      return pool_internal::HopelessError(DescribeSituation(), request.forecast);
     case End::kDeadlock:
       Count(deadlocks_);
-      return pool_internal::DeadlockError(Now(), request.site);
+      return pool_internal::DeadlockError(DescribeSituation(), request.site);
     case End::kStopped:
       Count(stopped_);
-      return pool_internal::StoppedError(Now());
+      return pool_internal::StoppedError(DescribeSituation());
     case End::kTaken:  // not refused
     case End::kTimedOut:
       break;
   }
   Count(timed_out_);
-  return pool_internal::TimeoutError(Now(), request.timeout);
+  return pool_internal::TimeoutError(DescribeSituation(), request.timeout);
 }
 
 template <typename Resource, typename Platform>
@@ -387,7 +383,7 @@ void Pool<Resource, Platform>::AcquireAsync(Executor executor, AsyncDone done,
                                             const AcquireOptions& options, CallSite site) {
   Request request = RequestFor(options, site);
   assert(executor != nullptr && done != nullptr);
-  request.owner = 0;
+  request.owner = Slot::kAnyThread;
   absl::Status allowed = CheckCaller("acquire", site);
   if (!allowed.ok()) {
     return RunOn(executor, [done = std::move(done), allowed = std::move(allowed)]() mutable {
@@ -436,7 +432,7 @@ void Pool<Resource, Platform>::StartAsync(Executor executor, AsyncDone done, Req
     });
   }
   End refusal = RefusalOf(request);
-  if (refusal == End::kTaken && IsHopeless(request)) refusal = End::kHopeless;
+  if (refusal == End::kTaken && IsHopeless(&request)) refusal = End::kHopeless;
   if (refusal != End::kTaken) {
     return RunOn(executor,
                  [occupy = std::move(occupy), refused = Refused(refusal, request)]() mutable {
@@ -481,8 +477,8 @@ template <typename Resource, typename Platform>
 std::unique_ptr<Resource> Pool<Resource, Platform>::DetachFrom(Slot& slot) {
   if (fork_guard_.forked()) return nullptr;  // the resource is the parent's
   const typename Handoff::Visit visit(&handoff_);
+  slot.owner.store(Slot::kNobody, std::memory_order_relaxed);
   RecordHold(slot);
-  slot.owner.store(0, std::memory_order_relaxed);
   std::unique_ptr<Resource> resource = resources_.Detach(slot);
   handoff_.PutSlow(handoff_.slots().IndexOf(slot));
   keeper_.Nudge();
@@ -505,12 +501,16 @@ bool Pool<Resource, Platform>::CloseIfUnfit(Slot& slot, bool broken) {
 }
 
 template <typename Resource, typename Platform>
-void Pool<Resource, Platform>::RecordHold(const Slot& slot) {
+void Pool<Resource, Platform>::RecordHold(Slot& slot) {
   if (slot.timed_use.load(std::memory_order_relaxed) != slot.uses.load(std::memory_order_relaxed)) {
     return;
   }
   const int64_t held = Platform::Now() - slot.leased_at.load(std::memory_order_relaxed);
-  holds_.Add(held, slot.timed_weight.load(std::memory_order_relaxed));
+  const int64_t typical = slot.typical_ns.load(std::memory_order_relaxed);
+  const uint64_t untimed = slot.UntimedBefore();
+  slot.NoteHeld(held);  // first: stats() rather misses them for a moment than counts them twice
+  if (untimed != 0) holds_.Add(typical, untimed);
+  holds_.Add(held);
   const int64_t mean = mean_hold_ns_.load(std::memory_order_relaxed);
   mean_hold_ns_.store(mean == 0 ? held : mean + (held - mean) / 8, std::memory_order_relaxed);
 }
@@ -585,7 +585,7 @@ absl::Status Pool<Resource, Platform>::Close(absl::Duration drain) {
     resources_.Interrupt();
   }
   if (handoff_.AwaitRetired(deadline)) return absl::OkStatus();
-  return pool_internal::DrainError(Now(), drain);
+  return pool_internal::DrainError(DescribeSituation(), drain);
 }
 
 // Keeping
@@ -634,10 +634,8 @@ std::vector<Holder> Pool<Resource, Platform>::holders() const {
   const int64_t now = Platform::Now();
   std::vector<Holder> holders;
   for (uint32_t i = 0; i < handoff_.slots().size(); ++i) {
-    const Slot& slot = handoff_.slots()[i];
-    if (slot.word.Glance() != SlotState::kLeased) continue;
-    Holder holder = pool_internal::HolderOf(slot, now);
-    if (*holder.site.file != '\0') holders.push_back(std::move(holder));
+    std::optional<Holder> holder = pool_internal::HolderOf(handoff_.slots()[i], now);
+    if (holder.has_value()) holders.push_back(*std::move(holder));
   }
   std::stable_sort(holders.begin(), holders.end(),
                    [](const Holder& a, const Holder& b) { return a.age > b.age; });
@@ -646,20 +644,28 @@ std::vector<Holder> Pool<Resource, Platform>::holders() const {
 
 // What an error message tells about the pool. Read one after the other, not at one moment.
 template <typename Resource, typename Platform>
-pool_internal::Situation Pool<Resource, Platform>::Now() const {
+pool_internal::Situation Pool<Resource, Platform>::DescribeSituation() const {
+  const int64_t now = Platform::Now();
   pool_internal::Situation situation;
   const pool_internal::Gate gate = handoff_.gate();
   situation.name = options_.name;
   situation.capacity = static_cast<int>(gate.limit());
   situation.suspended = gate.suspended();
   situation.waiting = handoff_.waiting();
-  situation.opening = handoff_.opening();
   for (uint32_t i = 0; i < handoff_.slots().size(); ++i) {
-    const SlotState state = handoff_.slots()[i].word.Glance();
-    if (state == SlotState::kLeased || state == SlotState::kReserved) ++situation.leased;
+    const Slot& slot = handoff_.slots()[i];
+    const SlotState state = slot.word.Glance();
+    if (std::optional<Holder> holder = pool_internal::HolderOf(slot, now)) {
+      situation.holders.push_back(*std::move(holder));
+    } else if (std::optional<Holder> opener = pool_internal::OpenerOf(slot, now)) {
+      situation.openers.push_back(*std::move(opener));
+    } else if (state == SlotState::kLeased || state == SlotState::kReserved) {
+      ++situation.in_between;
+    }
   }
-  situation.holders = holders();
-  situation.last_open_error = resources_.last_open_error();
+  const auto failure = resources_.last_open_failure();
+  situation.last_open_error = failure.text;
+  situation.last_open_error_age = absl::Nanoseconds(std::max<int64_t>(now - failure.at, 0));
   return situation;
 }
 
@@ -670,9 +676,14 @@ PoolStats Pool<Resource, Platform>::stats() const {
   stats.min = min_.load(std::memory_order_relaxed);
   stats.capacity = static_cast<int>(gate.limit());
   stats.suspended = gate.suspended();
+  stats.hold = holds_.Read();
   for (uint32_t i = 0; i < handoff_.slots().size(); ++i) {
     const Slot& slot = handoff_.slots()[i];
     const SlotState state = slot.word.Glance();
+    const int64_t typical = slot.typical_ns.load(std::memory_order_relaxed);
+    const uint64_t uncounted = slot.Uncounted();
+    stats.hold.counts[Distribution::BucketOf(typical)] += uncounted;
+    stats.hold.sum += uncounted * absl::Nanoseconds(typical);
     stats.idle += state == SlotState::kIdle ? 1 : 0;
     stats.leased += state == SlotState::kLeased ? 1 : 0;
     stats.acquired += Read(slot.uses);
@@ -697,7 +708,6 @@ PoolStats Pool<Resource, Platform>::stats() const {
       resources_.closed(CloseReason::kRejected), resources_.closed(CloseReason::kResize),
       resources_.closed(CloseReason::kShutdown)};
   stats.wait = waits_.Read();
-  stats.hold = holds_.Read();
   const double slot_seconds =
       absl::ToDoubleSeconds(absl::Nanoseconds(Platform::Now() - created_at_)) *
       std::max(stats.capacity, 1);

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "pool/call_site.h"
 #include "pool/internal/hook_scope.h"
 #include "pool/internal/lifecycle.h"
 #include "pool/internal/messages.h"
@@ -47,25 +48,21 @@ class Resources {
     return hooks_.before_lend != nullptr || hooks_.after_return != nullptr;
   }
 
-  // Opens a resource in an empty slot. Tries again after kUnavailable, up to `attempts` times and
-  // with a back-off between them, unless that would take longer than until the deadline, or
-  // give_up() is true, which is asked before it sleeps and after each Interrupt().
+  // Opens a resource in an empty slot, for `site`; that is empty if it is for the pool itself. Tries
+  // again after kUnavailable, up to `attempts` times and with a back-off between them, unless that
+  // would take longer than until the deadline, or give_up() is true, which is asked before it sleeps
+  // and after each Interrupt().
   template <typename GiveUp>
-  absl::Status Open(SlotType& slot, const char* operation, int attempts, int64_t deadline_ns,
-                    const GiveUp& give_up) {
-    for (int attempt = 1;; ++attempt) {
-      absl::Status opened = OpenOnce(slot);
-      if (opened.ok()) return opened;
-      NoteFailure(opened);
-      const int64_t next = SaturatingAdd(Platform::Now(), OpenBackoff(attempt));
-      if (!absl::IsUnavailable(opened) || attempt >= attempts || next >= deadline_ns ||
-          !SleepUntil(next, give_up)) {
-        return OpenError(operation, name_, opened);
-      }
-    }
+  absl::Status Open(SlotType& slot, CallSite site, const char* operation, int attempts,
+                    int64_t deadline_ns, const GiveUp& give_up) {
+    slot.NoteOpening(site, Platform::Now());
+    absl::Status opened = OpenInAttempts(slot, operation, attempts, deadline_ns, give_up);
+    slot.NoteOpened();
+    return opened;
   }
-  absl::Status Open(SlotType& slot, const char* operation, int attempts, int64_t deadline_ns) {
-    return Open(slot, operation, attempts, deadline_ns, [] { return false; });
+  absl::Status Open(SlotType& slot, CallSite site, const char* operation, int attempts,
+                    int64_t deadline_ns) {
+    return Open(slot, site, operation, attempts, deadline_ns, [] { return false; });
   }
 
   // Has those that sleep between two attempts ask whether to give up.
@@ -126,15 +123,34 @@ class Resources {
     return closed_[static_cast<size_t>(reason)].load(std::memory_order_relaxed);
   }
 
-  // The error of the last open, if that failed.
-  std::string last_open_error() const {
+  // The error of the last open and its time, if that failed; else the text is empty.
+  struct OpenFailure {
+    std::string text;
+    int64_t at = 0;
+  };
+  OpenFailure last_open_failure() const {
     MutexLock lock(&mutex_);
-    return last_open_error_;
+    return last_open_failure_;
   }
 
  private:
   template <typename T>
   using Atomic = typename Platform::template Atomic<T>;
+
+  template <typename GiveUp>
+  absl::Status OpenInAttempts(SlotType& slot, const char* operation, int attempts,
+                              int64_t deadline_ns, const GiveUp& give_up) {
+    for (int attempt = 1;; ++attempt) {
+      absl::Status opened = OpenOnce(slot);
+      if (opened.ok()) return opened;
+      NoteFailure(opened);
+      const int64_t next = SaturatingAdd(Platform::Now(), OpenBackoff(attempt));
+      if (!absl::IsUnavailable(opened) || attempt >= attempts || next >= deadline_ns ||
+          !SleepUntil(next, give_up)) {
+        return OpenError(operation, name_, opened);
+      }
+    }
+  }
 
   absl::Status OpenOnce(SlotType& slot) {
     absl::StatusOr<std::unique_ptr<Resource>> resource = CallFactory();
@@ -150,7 +166,7 @@ class Resources {
     size_.fetch_add(1, std::memory_order_relaxed);
     opened_.fetch_add(1, std::memory_order_relaxed);
     MutexLock lock(&mutex_);
-    last_open_error_.clear();
+    last_open_failure_ = {};
     return absl::OkStatus();
   }
 
@@ -198,7 +214,7 @@ class Resources {
   void NoteFailure(const absl::Status& failure) {
     open_failures_.fetch_add(1, std::memory_order_relaxed);
     MutexLock lock(&mutex_);
-    last_open_error_ = std::string(failure.message());
+    last_open_failure_ = {std::string(failure.message()), Platform::Now()};
   }
 
   void NoteGone(SlotType& slot) {
@@ -235,7 +251,7 @@ class Resources {
   std::array<Atomic<uint64_t>, kCloseReasons> closed_{};
 
   mutable Mutex mutex_;
-  std::string last_open_error_ ABSL_GUARDED_BY(mutex_);
+  OpenFailure last_open_failure_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace vouch::pool::pool_internal

@@ -1,6 +1,7 @@
 #ifndef VOUCH_POOL_INTERNAL_SLOT_H_
 #define VOUCH_POOL_INTERNAL_SLOT_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -165,18 +166,29 @@ struct alignas(128) Slot {
   template <typename T>
   using Atomic = typename Platform::template Atomic<T>;
 
-  // One hold in so many is timed.
+  // Of the leases that begin the fast way one in so many is timed: the kSample-th, and so on. The
+  // first of a slot never begins the fast way, so the second is the soonest.
   static constexpr uint64_t kSampleEvery = 256;
+  static constexpr uint64_t kSample = 2;
+
+  // Values of `owner` that are no thread's number.
+  static constexpr uint32_t kNobody = 0;              // there is no lease
+  static constexpr uint32_t kAnyThread = UINT32_MAX;  // there is one that may change threads
+  static constexpr bool IsThread(uint32_t owner) { return owner != kNobody && owner != kAnyThread; }
 
   SlotWord<Platform> word;
 
-  // owner: the number of the thread that acquired the present lease (ThreadHint::Self); 0 when
-  // there is none, or when the lease may change threads. Written by the owner after taking and
-  // before giving up; read by Handoff::AllHoldersWait, which reads twice: a slot that changed hands
-  // in between has another `uses`, or is on its way and has owner 0.
+  // owner: the number of the thread that acquired the present lease (ThreadHint::Self), or
+  // kAnyThread; kNobody when there is no lease: then the slot is available, or it is kLeased on the
+  // way from one lease to the next, and the notes below are an older lease's. Written by the owner
+  // after taking and before giving up; read by HolderOf, and by Handoff::AllHoldersWait, which reads
+  // twice: a slot that changed hands in between has another `uses`, or is on its way and has no
+  // owner.
   //   Orders: [holder] `uses` and then this are written with release and read with acquire: who
   //           reads of lease n does not read the owner of an older one, and who reads the owner of
-  //           lease n reads n or more.
+  //           lease n reads n or more. What a lease's notes say is written after its `uses` and
+  //           with release, its call site before its owner; who reads n, then an owner, then notes,
+  //           all with acquire, and then n again, has read what lease n noted.
   Atomic<uint32_t> owner{0};
 
   // uses: leases given out on this slot, over all its resources. It names a lease: a note about
@@ -184,16 +196,27 @@ struct alignas(128) Slot {
   // without a clock on the fast path.
   Atomic<uint64_t> uses{0};
 
-  // holder_file, holder_line: call site of the present or last lease. Written by the owner one
-  // after the other; a reader in between sees the line of one holder with the file of another.
+  // holder_file, holder_line: call site of the present or last lease, or of who opens the resource.
+  // Written by the owner. Orders: [holder].
   Atomic<const char*> holder_file{nullptr};
   Atomic<int> holder_line{0};
 
-  // label: of the lease label_use. Written by the owner.
-  Atomic<const char*> label{nullptr};
-  Atomic<uint64_t> label_use{0};
+  // How long leases were held. The timed ones are known; the others are taken to have been as long
+  // as the last sample before them (typical_ns), or, where there is none yet, as the last timed one.
+  // Written by the owner, read by stats().
+  //   timed_is_sample: whether lease timed_use began the fast way.
+  //   typical_is_sample: whether the lease that typical_ns is of did.
+  //   counted: leases of this slot that the pool's histogram has, with those a timed one stood for.
+  Atomic<bool> timed_is_sample{false};
+  Atomic<bool> typical_is_sample{false};
+  Atomic<int64_t> typical_ns{0};
+  Atomic<uint64_t> counted{0};
 
   std::unique_ptr<Resource> resource;
+
+  // opening_since: since when a resource is being opened in this slot, by holder_file; 0 if none is.
+  // Written by the owner (release), read with acquire, for messages.
+  Atomic<int64_t> opening_since{0};
 
   // opened_at: when the present resource was opened, 0 if there is none. Written by the owner.
   alignas(64) Atomic<int64_t> opened_at{0};
@@ -209,10 +232,11 @@ struct alignas(128) Slot {
   // way.
   Atomic<uint64_t> due_use{kNoUse};
 
-  // leased_at: when lease timed_use began; it stands for timed_weight leases. Written by the owner.
+  // leased_at, label: when lease timed_use began, and its label, if it has one. Written by the
+  // owner. Every lease has these but for those that began the fast way and are no samples.
   Atomic<uint64_t> timed_use{0};
   Atomic<int64_t> leased_at{0};
-  Atomic<uint32_t> timed_weight{0};
+  Atomic<const char*> label{nullptr};
 
   // seen_at: when somebody first looked and saw lease seen_use, which is at least as old as that.
   // Written by the keeper and by waiters, one after the other: a reader may get one's use with
@@ -222,28 +246,29 @@ struct alignas(128) Slot {
 
   static constexpr uint64_t kNoUse = UINT64_MAX;
 
-  // Owner. Begins a lease. True if this is one whose hold is to be timed.
+  // Owner. Begins a lease. True if this is one whose hold is to be timed even if it began the fast
+  // way. REQUIRES: thread != kNobody.
   bool NoteLease(CallSite site, uint32_t thread) {
     // A load and a store: there is one writer, and a read-modify-write costs 6 ns more.
     const uint64_t use = uses.load(std::memory_order_relaxed) + 1;
-    uses.store(use, std::memory_order_release);      // [holder]
-    owner.store(thread, std::memory_order_release);  // [holder]
-    holder_file.store(site.file, std::memory_order_relaxed);
-    holder_line.store(site.line, std::memory_order_relaxed);
-    return use % kSampleEvery == 0;
+    uses.store(use, std::memory_order_release);               // [holder]
+    holder_file.store(site.file, std::memory_order_release);  // [holder]
+    holder_line.store(site.line, std::memory_order_release);  // [holder]
+    owner.store(thread, std::memory_order_release);           // [holder]
+    return use % kSampleEvery == kSample;
   }
 
-  // Owner. The hold of the present lease began at `now`; it stands for `weight` leases.
-  void NoteTime(int64_t now, uint32_t weight) {
-    leased_at.store(now, std::memory_order_relaxed);
-    timed_weight.store(weight, std::memory_order_relaxed);
-    timed_use.store(uses.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  // Owner. The present lease began at `now`. The label is null, a literal, or outlives the pool.
+  void NoteTime(int64_t now, const char* text, bool is_sample) {
+    leased_at.store(now, std::memory_order_release);  // [holder]
+    label.store(text, std::memory_order_release);     // [holder]
+    timed_is_sample.store(is_sample, std::memory_order_relaxed);
+    timed_use.store(uses.load(std::memory_order_relaxed), std::memory_order_release);  // [holder]
   }
 
-  // Owner. Names the present lease. The label is a literal, or outlives the pool.
-  void NoteLabel(const char* text) {
-    label.store(text, std::memory_order_relaxed);
-    label_use.store(uses.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  // Owner, at the end of a lease. How many there were since the last timed one, but for this.
+  uint64_t UntimedBefore() const {
+    return uses.load(std::memory_order_relaxed) - 1 - counted.load(std::memory_order_relaxed);
   }
 
   // Any thread. Has the resource validated before its next use: to be followed by Want(), or by
@@ -252,6 +277,32 @@ struct alignas(128) Slot {
   bool IsDue() const {
     return due_use.load(std::memory_order_relaxed) == uses.load(std::memory_order_relaxed);
   }
+
+  // Owner. The present lease, which is a timed one, was held for so long; it and all before it are
+  // in the histogram, or about to be.
+  void NoteHeld(int64_t held) {
+    counted.store(uses.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    const bool is_sample = timed_is_sample.load(std::memory_order_relaxed);
+    if (!is_sample && typical_is_sample.load(std::memory_order_relaxed)) return;
+    typical_ns.store(held, std::memory_order_relaxed);
+    typical_is_sample.store(is_sample, std::memory_order_relaxed);
+  }
+
+  // Any thread. Leases that have ended and are not `counted`: they stand in for typical_ns each.
+  uint64_t Uncounted() const {
+    const uint64_t known = counted.load(std::memory_order_relaxed);
+    const bool out = owner.load(std::memory_order_acquire) != kNobody;  // [holder]
+    const uint64_t ended = uses.load(std::memory_order_acquire) - (out ? 1 : 0);
+    return ended > known ? ended - known : 0;
+  }
+
+  // Owner. A resource is being opened for `site`, which is empty if it is for the pool itself.
+  void NoteOpening(CallSite site, int64_t now) {
+    holder_file.store(site.file, std::memory_order_release);
+    holder_line.store(site.line, std::memory_order_release);
+    opening_since.store(std::max<int64_t>(now, 1), std::memory_order_release);
+  }
+  void NoteOpened() { opening_since.store(0, std::memory_order_release); }
 
   // Any thread. Remembers that the present lease is at least as old as this.
   void NoteSeen(int64_t now) {

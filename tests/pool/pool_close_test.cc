@@ -2,6 +2,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/pool/executors.h"
 #include "tests/pool/widget.h"
 #include "tests/support/status_matchers.h"
 
@@ -53,6 +54,48 @@ TEST(PoolCloseTest, SaysWhoStillHoldsALease) {
   lease->uses = 1;  // still usable
   lease.Release();
   EXPECT_EQ(factory.live, 0);
+  EXPECT_OK(pool->Close(absl::ZeroDuration()));
+}
+
+// There is no lease, and nobody to blame but the factory.
+TEST(PoolCloseTest, SaysThatThePoolItselfIsOpening) {
+  std::atomic<bool> may_open{true};
+  std::atomic<int> calls{0};
+  auto created = FakePool::Create(Untimed(1, 1), [&]() -> absl::StatusOr<std::unique_ptr<Widget>> {
+    const int call = ++calls;
+    AwaitThat([&] { return may_open.load(); });
+    return std::make_unique<Widget>(call);
+  });
+  ASSERT_OK(created);
+  const auto pool = *std::move(created);
+  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire({.label = "innocent"}));
+  may_open = false;
+  lease.MarkBroken();
+  lease.Release();
+  AwaitThat([&] { return calls == 2; });
+  FakePlatform::Advance(absl::Seconds(2));
+  EXPECT_THAT(pool->Close(absl::ZeroDuration()),
+              StatusIs(absl::StatusCode::kDeadlineExceeded,
+                       testing::StrEq("close widgets: 1 resource being opened after 0; being "
+                                      "opened by the pool itself (for 2s)")));
+  may_open = true;
+  EXPECT_OK(pool->Close(absl::InfiniteDuration()));
+}
+
+// Handed over, but its new owner has not come for it.
+TEST(PoolCloseTest, SaysThatAResourceIsOnItsWay) {
+  WidgetFactory factory;
+  const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
+  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+  ClosureQueue executor;
+  Answer<FakePool> answer;
+  pool->AcquireAsync(executor.executor(), answer.done());
+  lease.Release();
+  EXPECT_THAT(pool->Close(absl::ZeroDuration()),
+              StatusIs(absl::StatusCode::kDeadlineExceeded,
+                       testing::StrEq("close widgets: 1 resource being closed or on its way after "
+                                      "0")));
+  executor.DropOne();
   EXPECT_OK(pool->Close(absl::ZeroDuration()));
 }
 

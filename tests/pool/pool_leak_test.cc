@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "pool/mutex.h"
+#include "tests/pool/executors.h"
 #include "tests/pool/widget.h"
 #include "tests/support/status_matchers.h"
 
@@ -94,6 +95,35 @@ TEST(PoolLeakTest, EachLeaseIsReportedForItself) {
     EXPECT_EQ(pool->stats().leaks, i);
   }
   EXPECT_EQ(leaks.All().size(), 3u);
+}
+
+// A slot that has been handed over belongs to no lease until the executor makes one of it.
+TEST(PoolLeakTest, WhoReleasedInTimeIsNotBlamedForASlowExecutor) {
+  WidgetFactory factory;
+  Leaks leaks;
+  const auto pool = MakeWatchedPool(2, &factory, &leaks);
+  ASSERT_OK_AND_ASSIGN(auto innocent, pool->Acquire({.label = "innocent"}));
+  ASSERT_OK_AND_ASSIGN(auto other, pool->Acquire({.label = "other"}));
+  ClosureQueue executor;
+  Answer<FakePool> answer;
+  pool->AcquireAsync(executor.executor(), answer.done(), {.label = "late"});
+  FakePlatform::Advance(absl::Milliseconds(100));
+  innocent.Release();
+  ASSERT_EQ(executor.size(), 1u);
+  EXPECT_EQ(pool->stats().leased, 2);
+  ASSERT_EQ(pool->holders().size(), 1u);
+  EXPECT_EQ(pool->holders()[0].label, "other");
+  other.Release();
+  // This one's report comes later than one of the innocent's would.
+  ASSERT_OK_AND_ASSIGN(auto real, pool->Acquire({.label = "real"}));
+  AdvanceUntilLeaks(*pool, 1);
+  ASSERT_EQ(leaks.All().size(), 1u);
+  EXPECT_EQ(leaks.All()[0].label, "real");
+  executor.RunAll();
+  AdvanceUntilLeaks(*pool, 2);
+  EXPECT_EQ(leaks.All()[1].label, "late");
+  EXPECT_GE(leaks.All()[1].age, kThreshold);
+  EXPECT_EQ(pool->stats().leaks, 2u);
 }
 
 TEST(PoolLeakTest, WithoutTheHookTheyAreCounted) {

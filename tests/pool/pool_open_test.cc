@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "tests/pool/executors.h"
 #include "tests/pool/widget.h"
 #include "tests/support/status_matchers.h"
 
@@ -31,11 +33,12 @@ struct SlowFactory {
   }
 };
 
-std::unique_ptr<Pool<Widget>> MakeSlowPool(int max, int opens, SlowFactory* factory,
-                                           PoolHooks<Widget> hooks = {}) {
+template <typename AnyPool = Pool<Widget>>
+std::unique_ptr<AnyPool> MakeSlowPool(int max, int opens, SlowFactory* factory,
+                                      PoolHooks<Widget> hooks = {}) {
   PoolOptions options = Untimed(0, max);
   options.max_concurrent_opens = opens;
-  auto pool = Pool<Widget>::Create(
+  auto pool = AnyPool::Create(
       options, [factory] { return (*factory)(); }, std::move(hooks));
   if (!pool.ok()) std::abort();
   return *std::move(pool);
@@ -125,6 +128,105 @@ TEST(PoolOpenTest, TheRefillWaitsForItsTurn) {
   opener.join();
   AwaitThat([&] { return pool->stats().size == 3; });
   EXPECT_EQ(factory.most_inside, 1);
+}
+
+// Telling
+
+std::string Here(int line) { return "pool_open_test.cc:" + std::to_string(line); }
+
+// The slot was leased before, and seen: that is over.
+TEST(PoolOpenTest, WhoOpensIsNamedAndNotTheLastHolder) {
+  SlowFactory factory;
+  factory.may_return = true;
+  const auto pool = MakeSlowPool<FakePool>(1, 1, &factory);
+  ASSERT_OK_AND_ASSIGN(auto last, pool->Acquire({.label = "last"}));
+  EXPECT_FALSE(pool->TryAcquire().ok());
+  last.MarkBroken();
+  last.Release();
+  factory.may_return = false;
+  FakePlatform::Advance(absl::Seconds(3));
+  const int line = __LINE__ + 1;
+  std::thread opener([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
+  AwaitThat([&] { return factory.inside == 1; });
+  FakePlatform::Advance(absl::Milliseconds(150));
+  EXPECT_TRUE(pool->holders().empty());
+  EXPECT_THAT(pool->TryAcquire().status(),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       testing::StrEq("acquire widgets: none available (capacity 1, leased 0, "
+                                      "waiting 0, opening 1); being opened by " +
+                                      Here(line) + " (for 150ms)")));
+  factory.may_return = true;
+  opener.join();
+}
+
+// One is leased all the time, by one after the other, and one is being opened.
+TEST(PoolOpenTest, ASlowOpenIsTheLikelyCauseBesideShortLeases) {
+  SlowFactory factory;
+  factory.may_return = true;
+  const auto pool = MakeSlowPool<FakePool>(2, 1, &factory);
+  ASSERT_OK_AND_ASSIGN(auto first, pool->Acquire({.transferable = true}));
+  factory.may_return = false;
+  std::thread opener([&] { EXPECT_OK(pool->Acquire(absl::InfiniteDuration())); });
+  AwaitThat([&] { return factory.inside == 1; });
+  Answer<FakePool> second;
+  pool->AcquireAsync(RunAtOnce, second.done());
+  std::thread waiter([&] {
+    EXPECT_THAT(pool->Acquire(absl::Seconds(1)).status(),
+                StatusIs(absl::StatusCode::kDeadlineExceeded,
+                         testing::EndsWith("likely cause: opening a resource takes too long")));
+  });
+  AwaitWaiting(*pool, 2);
+  FakePlatform::Advance(absl::Milliseconds(900));
+  first.Release();
+  ASSERT_EQ(second.calls(), 1);
+  FakePlatform::Advance(absl::Milliseconds(100));
+  waiter.join();
+  factory.may_return = true;
+  opener.join();
+}
+
+// The slot whose resource could not be opened is gone; the error stays, as what it is: old.
+TEST(PoolOpenTest, AnOldErrorIsNoCause) {
+  WidgetFactory factory;
+  const auto pool = MakePool<FakePool>(Untimed(0, 1), &factory);
+  ASSERT_OK_AND_ASSIGN(const auto lease, pool->Acquire({.transferable = true}));
+  EXPECT_OK(pool->Resize(0, 2));
+  factory.fails = true;
+  EXPECT_FALSE(pool->Acquire().ok());
+  EXPECT_OK(pool->Resize(0, 1));
+  FakePlatform::Advance(absl::Hours(1));
+  std::thread waiter([&] {
+    EXPECT_THAT(
+        pool->Acquire(absl::Seconds(1)).status(),
+        StatusIs(absl::StatusCode::kDeadlineExceeded,
+                 testing::EndsWith("; last open error, 1h1s ago: the server is down; likely "
+                                   "cause: a lease was not released, or its work hangs, "
+                                   "for 1h1s")));
+  });
+  AwaitWaiting(*pool, 1);
+  FakePlatform::Advance(absl::Seconds(1));
+  waiter.join();
+}
+
+TEST(PoolOpenTest, AnErrorDuringTheWaitIsTheLikelyCause) {
+  WidgetFactory factory;
+  PoolOptions options = Untimed(0, 2);
+  options.open_attempts = 2;
+  const auto pool = MakePool<FakePool>(options, &factory);
+  ASSERT_OK_AND_ASSIGN(const auto lease, pool->Acquire({.transferable = true}));
+  factory.fails = true;
+  std::thread opener([&] { EXPECT_FALSE(pool->Acquire(absl::InfiniteDuration()).ok()); });
+  AwaitThat([&] { return pool->stats().open_failures == 1; });
+  std::thread waiter([&] {
+    EXPECT_THAT(pool->Acquire(absl::Milliseconds(50)).status(),
+                StatusIs(absl::StatusCode::kDeadlineExceeded,
+                         testing::EndsWith("likely cause: resources cannot be opened")));
+  });
+  AwaitWaiting(*pool, 1);
+  FakePlatform::Advance(absl::Milliseconds(50));
+  waiter.join();
+  FakePlatform::Advance(absl::Milliseconds(50));
+  opener.join();
 }
 
 // Trying again

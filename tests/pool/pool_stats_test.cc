@@ -15,14 +15,14 @@ namespace {
 
 constexpr uint64_t kSample = 256;
 
-TEST(PoolStatsTest, OneHoldIn256CountsForAll) {
+TEST(PoolStatsTest, ASampleCountsForThoseAfterIt) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
   for (uint64_t i = 1; i <= 3 * kSample; ++i) {
     ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
     FakePlatform::Advance(absl::Seconds(1));
     lease.Release();
-    ASSERT_EQ(pool->stats().hold.count(), i / kSample * kSample);
+    ASSERT_EQ(pool->stats().hold.count(), i);
   }
   const Distribution hold = pool->stats().hold;
   EXPECT_EQ(hold.count(), pool->stats().acquired);
@@ -31,11 +31,55 @@ TEST(PoolStatsTest, OneHoldIn256CountsForAll) {
   EXPECT_DOUBLE_EQ(pool->stats().utilisation, 1);  // it was leased all the time
 }
 
+// The first leases tell already: it does not take 256.
+TEST(PoolStatsTest, AFewLongHoldsCount) {
+  WidgetFactory factory;
+  const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
+  for (int i = 1; i <= 100; ++i) {
+    ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+    FakePlatform::Advance(absl::Microseconds(9700));
+    lease.Release();
+    FakePlatform::Advance(absl::Microseconds(300));
+  }
+  const PoolStats stats = pool->stats();
+  EXPECT_EQ(stats.hold.count(), 100u);
+  EXPECT_EQ(stats.hold.sum, 100 * absl::Microseconds(9700));
+  EXPECT_DOUBLE_EQ(stats.utilisation, 0.97);
+}
+
+// What is taken in another way than the fast one is timed for itself: nothing else stands for it,
+// and it stands for nothing else.
+TEST(PoolStatsTest, NoHoldCountsTwice) {
+  WidgetFactory factory;
+  const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
+  uint64_t fast = 0, slow = 0;
+  test::Random random;
+  for (uint64_t i = 0; i < 20 * kSample; ++i) {
+    const bool is_slow = i != 1 && random.OneIn(3);
+    ASSERT_OK_AND_ASSIGN(auto lease, is_slow ? pool->TryAcquire() : pool->Acquire());
+    ++(is_slow || i == 0 ? slow : fast);
+    FakePlatform::Advance(is_slow || i == 0 ? absl::Seconds(3) : absl::Seconds(1));
+    ASSERT_EQ(pool->stats().hold.count(), i);  // this one is not over
+    lease.Release();
+    ASSERT_EQ(pool->stats().hold.sum, fast * absl::Seconds(1) + slow * absl::Seconds(3));
+  }
+}
+
+TEST(PoolStatsTest, ADetachedLeaseCounts) {
+  WidgetFactory factory;
+  const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
+  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+  FakePlatform::Advance(absl::Seconds(2));
+  lease.Detach();
+  EXPECT_EQ(pool->stats().hold.count(), 1u);
+  EXPECT_EQ(pool->stats().hold.sum, absl::Seconds(2));
+}
+
 TEST(PoolStatsTest, EveryHoldThatWasWaitedForCounts) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
   for (int i = 1; i <= 10; ++i) {
-    ASSERT_OK_AND_ASSIGN(auto held, pool->Acquire());
+    ASSERT_OK_AND_ASSIGN(auto held, pool->TryAcquire());
     std::thread waiter([&] {
       const auto lease = pool->Acquire(absl::InfiniteDuration());
       ASSERT_OK(lease);
@@ -47,8 +91,8 @@ TEST(PoolStatsTest, EveryHoldThatWasWaitedForCounts) {
     waiter.join();
   }
   const PoolStats stats = pool->stats();
-  EXPECT_EQ(stats.hold.count(), 10u);
-  EXPECT_EQ(stats.hold.sum, absl::Seconds(55));
+  EXPECT_EQ(stats.hold.count(), 20u);  // those before them are timed as well
+  EXPECT_EQ(stats.hold.sum, 10 * absl::Seconds(3) + absl::Seconds(55));
   EXPECT_EQ(stats.hold.max, absl::Seconds(10));
   EXPECT_EQ(stats.wait.count(), 10u);
   EXPECT_EQ(stats.wait.sum, absl::Seconds(30));
@@ -70,8 +114,8 @@ TEST(PoolStatsTest, AnAsynchronousAcquireCountsLikeAThreads) {
   EXPECT_EQ(stats.waited, 1u);
   EXPECT_EQ(stats.wait.count(), 1u);
   EXPECT_EQ(stats.wait.sum, absl::Seconds(2));
-  EXPECT_EQ(stats.hold.count(), 1u);
-  EXPECT_EQ(stats.hold.sum, absl::Seconds(5));
+  EXPECT_EQ(stats.hold.count(), 2u);
+  EXPECT_EQ(stats.hold.sum, absl::Seconds(2) + absl::Seconds(5));
 }
 
 TEST(PoolStatsTest, WhoDidNotStandInTheLineIsNotInTheWaits) {
@@ -149,6 +193,7 @@ TEST(PoolStatsStressTest, CountsAreExact) {
   });
   const PoolStats stats = pool->stats();
   EXPECT_EQ(stats.acquired, served);
+  EXPECT_EQ(stats.hold.count(), served);
   EXPECT_EQ(stats.wait.count(), stats.waited);
   EXPECT_LE(stats.handed_off, stats.waited);
   EXPECT_EQ(stats.idle + stats.leased, stats.size);

@@ -1,8 +1,10 @@
 // Waiting, with a clock that only the test moves: what is old is old by its word.
 
+#include <stop_token>
 #include <thread>
 #include <vector>
 
+#include "tests/pool/executors.h"
 #include "tests/pool/widget.h"
 #include "tests/support/status_matchers.h"
 
@@ -173,10 +175,37 @@ TEST(PoolWaitingTest, TheLineHasMaxWaitersPlaces) {
     AwaitWaiting(*pool, i + 1);
   }
   EXPECT_THAT(pool->Acquire(absl::InfiniteDuration()).status(),
-              StatusIs(absl::StatusCode::kResourceExhausted));
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       testing::HasSubstr("the line is full, max_waiters is 3 (")));
   lease.Release();
   for (std::thread& waiter : waiters) waiter.join();
   EXPECT_OK(pool->Acquire());
+}
+
+// A waiter that has given up keeps its place until the one before it has been served.
+TEST(PoolWaitingTest, ThePlacesOfTheLineMayAllBeUsedByFewerWaiters) {
+  WidgetFactory factory;
+  PoolOptions options = Untimed(1, 1);
+  options.max_waiters = 2;
+  const auto pool = MakePool<FakePool>(options, &factory);
+  ASSERT_OK_AND_ASSIGN(auto lease, pool->Acquire());
+  Answer<FakePool> first;
+  pool->AcquireAsync(RunAtOnce, first.done());
+  absl::Status refused;
+  while (refused.code() != absl::StatusCode::kResourceExhausted) {
+    std::stop_source stop;
+    Answer<FakePool> answer;
+    pool->AcquireAsync(RunAtOnce, answer.done(), {.stop = stop.get_token()});
+    stop.request_stop();
+    ASSERT_EQ(answer.calls(), 1);
+    refused = answer->status();
+  }
+  EXPECT_THAT(refused,
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       testing::AllOf(testing::HasSubstr("every place of the line is used"),
+                                      testing::HasSubstr("waiting 1"))));
+  lease.Release();
+  ASSERT_EQ(first.calls(), 1);
 }
 
 // A platform on which letting others run takes a second.

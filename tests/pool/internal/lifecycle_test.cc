@@ -107,5 +107,11 @@ TEST(LifecycleTest, AddingToATimeSaturates) {
   EXPECT_EQ(SaturatingAdd(kForever, 5), kForever);
 }
 
+TEST(LifecycleTest, InfiniteIsForEver) {
+  EXPECT_EQ(NanosOf(absl::InfiniteDuration()), kForever);
+  EXPECT_EQ(NanosOf(absl::Hours(24 * 365 * 1000)), kForever);
+  EXPECT_EQ(NanosOf(absl::Microseconds(2)), 2000);
+}
+
 }  // namespace
 }  // namespace vouch::pool::pool_internal

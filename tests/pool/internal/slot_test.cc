@@ -105,22 +105,57 @@ TEST(SlotTest, NotesWhoLeasedIt) {
 TEST(SlotTest, TimesOneLeaseInSoMany) {
   Slot<int, SystemPlatform> slot;
   int timed = 0;
-  for (int i = 0; i < 1024; ++i) timed += slot.NoteLease({}, 1) ? 1 : 0;
-  EXPECT_EQ(timed, 4);
+  EXPECT_FALSE(slot.NoteLease({}, 1));  // never begins the fast way
+  EXPECT_TRUE(slot.NoteLease({}, 1));   // the soonest that can
+  for (int i = 2; i < 1024; ++i) timed += slot.NoteLease({}, 1) ? 1 : 0;
+  EXPECT_EQ(timed, 3);
+}
+
+TEST(SlotTest, ASampleStandsForTheUntimedLeasesAfterIt) {
+  using TestSlot = Slot<int, SystemPlatform>;
+  TestSlot slot;
+  const auto lease = [&](int64_t held, bool timed, bool is_sample) {
+    slot.NoteLease({}, 1);
+    if (timed) slot.NoteTime(0, nullptr, is_sample);
+    slot.owner.store(TestSlot::kNobody);
+    if (timed) slot.NoteHeld(held);
+  };
+  EXPECT_EQ(slot.Uncounted(), 0u);
+  lease(10, true, false);
+  EXPECT_EQ(slot.Uncounted(), 0u);
+  lease(1, false, false);
+  EXPECT_EQ(slot.Uncounted(), 1u);
+  EXPECT_EQ(slot.typical_ns.load(), 10);  // there is no sample yet
+  lease(20, true, true);
+  EXPECT_EQ(slot.Uncounted(), 0u);
+  EXPECT_EQ(slot.typical_ns.load(), 20);
+  lease(1, false, false);
+  lease(30, true, false);  // the sample goes on standing for the others
+  lease(1, false, false);
+  lease(1, false, false);
+  EXPECT_EQ(slot.Uncounted(), 2u);
+  EXPECT_EQ(slot.typical_ns.load(), 20);
+  slot.NoteLease({}, 1);
+  EXPECT_EQ(slot.Uncounted(), 2u);  // the present one has not ended
+  EXPECT_EQ(slot.UntimedBefore(), 2u);
+}
+
+TEST(SlotTest, OnlyThreadsAreThreads) {
+  using TestSlot = Slot<int, SystemPlatform>;
+  EXPECT_FALSE(TestSlot::IsThread(TestSlot::kNobody));
+  EXPECT_FALSE(TestSlot::IsThread(TestSlot::kAnyThread));
+  EXPECT_TRUE(TestSlot::IsThread(1));
 }
 
 TEST(SlotTest, NotesAreAboutOneLease) {
   Slot<int, SystemPlatform> slot;
   slot.NoteLease({}, 1);
-  slot.NoteLabel("report");
-  slot.NoteTime(10, 1);
+  slot.NoteTime(10, "report", false);
   slot.NoteSeen(20);
   slot.NoteSeen(30);  // the first time counts
   EXPECT_EQ(slot.seen_at.load(), 20);
-  EXPECT_EQ(slot.label_use.load(), slot.uses.load());
   EXPECT_EQ(slot.timed_use.load(), slot.uses.load());
   slot.NoteLease({}, 1);
-  EXPECT_NE(slot.label_use.load(), slot.uses.load());
   EXPECT_NE(slot.timed_use.load(), slot.uses.load());
   EXPECT_NE(slot.seen_use.load(), slot.uses.load());
 }

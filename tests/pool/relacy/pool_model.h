@@ -185,8 +185,9 @@ class PoolModel {
     return ReleaseAfter(Wait(hint, deadline_ns));
   }
 
-  // Pool::Occupy, without a lease yet. False if the resource could not be opened: the slot has been
-  // given up then. REQUIRES: a Visit.
+  // Pool::Occupy. False if the resource could not be opened: the slot has been given up then. It
+  // leaves out TimeHold(), which does what the keeper may do at any time: it marks the slot, so that
+  // the release is not a fast one. REQUIRES: a Visit.
   bool Occupy(uint32_t index, uint32_t thread) {
     RL_ASSERT(++holders_[index] == 1);
     if (slot(index).resource == nullptr && !OpenFor(index)) return false;

@@ -183,7 +183,7 @@ struct FullLine : PoolScenario {
   void Thread(uint32_t) override {
     for (int round = 0; round < 2; ++round) {
       const End end = pool_.Borrow(0);
-      RL_ASSERT(end == End::kTaken || end == End::kLineFull);
+      RL_ASSERT(end == End::kTaken || end == End::kLineFull || end == End::kPlacesUsed);
     }
   }
 };
@@ -195,7 +195,8 @@ struct TicketsComeAround : PoolScenario {
     if (number == 0) return pool_.Release(0);
     for (int round = 0; round < 3; ++round) {
       const End end = pool_.WaitAndRelease(0, PoolModel::kSomeDeadline);
-      RL_ASSERT(end == End::kTaken || end == End::kTimedOut || end == End::kLineFull);
+      RL_ASSERT(end == End::kTaken || end == End::kTimedOut || end == End::kLineFull ||
+                end == End::kPlacesUsed);
     }
   }
 };
@@ -519,7 +520,8 @@ struct LateAbort : PoolScenario {
   void AtEnd() override {
     RL_ASSERT(first_.end() == End::kTaken || first_.end() == End::kTimedOut);
     for (const AsyncAcquire& later : later_) {
-      RL_ASSERT(later.end() == End::kTaken || later.end() == End::kLineFull);
+      RL_ASSERT(later.end() == End::kTaken || later.end() == End::kLineFull ||
+                later.end() == End::kPlacesUsed);
     }
     PoolScenario::AtEnd();
   }
