@@ -340,8 +340,9 @@ template <typename Resource, typename Platform>
 absl::Status Pool<Resource, Platform>::OpenUntil(Slot& slot, const Request& request,
                                                  int64_t deadline_ns) {
   std::optional<std::stop_callback<std::function<void()>>> on_stop;
-  if (request.stop.stop_possible())
+  if (request.stop.stop_possible()) {
     on_stop.emplace(request.stop, [this] { resources_.Interrupt(); });
+  }
   absl::Status opened =
       resources_.Open(slot, request.site, "acquire", options_.open_attempts, deadline_ns,
                       [&] { return request.stop.stop_requested() || handoff_.gate().closed(); });
