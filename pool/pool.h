@@ -209,7 +209,6 @@ class Pool {
   Request RequestFor(const AcquireOptions& options, CallSite site) const;
   uint32_t FirstLook() const;
   absl::Status CheckCaller(const char* operation, CallSite site = {}) const;
-  absl::StatusOr<LeaseType> AcquireElsewhere(absl::Duration timeout, CallSite site);
   absl::StatusOr<LeaseType> AcquireSlow(Request request);
   typename Handoff::Result TakeOrWait(Request* request, int64_t* waited_until);
   typename Handoff::Result Wait(const Request& request, uint32_t start);

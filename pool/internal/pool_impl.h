@@ -106,13 +106,6 @@ absl::StatusOr<Lease<Resource, Platform>> Pool<Resource, Platform>::Acquire(absl
     if (slot.word.TryLease()) [[likely]]
       return MakeLease(slot, site);
   }
-  return AcquireElsewhere(timeout, site);
-}
-
-// Not inlined: what it needs of the stack is not to be set up on the fast way.
-template <typename Resource, typename Platform>
-[[gnu::noinline]] absl::StatusOr<Lease<Resource, Platform>>
-Pool<Resource, Platform>::AcquireElsewhere(absl::Duration timeout, CallSite site) {
   return AcquireSlow({.site = site, .timeout = timeout, .owner = ThreadHint::Self()});
 }
 

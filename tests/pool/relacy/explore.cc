@@ -215,12 +215,13 @@ int Run(const Arguments& arguments) {
     outcome = ExploreRandomly<kThreads>(arguments);
     Print("random", outcome, "");
   }
-  const unsigned bound = arguments.bound.value_or(entry->bound);
-  if (!outcome.failed && arguments.ceiling > 0) {
-    outcome = SearchAll<kThreads>(bound, arguments.ceiling, /*has_to_end=*/true);
-    if (!outcome.failed && bound < kContextBound) {
-      outcome = SearchAll<kThreads>(kContextBound, arguments.cut, /*has_to_end=*/false);
-    }
+  const std::optional<unsigned> bound =
+      arguments.bound.has_value() ? arguments.bound : entry->bound;
+  if (!outcome.failed && arguments.ceiling > 0 && bound.has_value()) {
+    outcome = SearchAll<kThreads>(*bound, arguments.ceiling, /*has_to_end=*/true);
+  }
+  if (!outcome.failed && arguments.ceiling > 0 && bound != kContextBound) {
+    outcome = SearchAll<kThreads>(kContextBound, arguments.cut, /*has_to_end=*/false);
   }
   if (arguments.expected == nullptr) {
     std::cout << outcome.report;

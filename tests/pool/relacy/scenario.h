@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace vouch::pool::pool_internal {
@@ -24,8 +25,9 @@ struct ScenarioEntry {
   const char* name;
   int threads;  // 2 or 3
   std::unique_ptr<Scenario> (*make)();
-  // The search for all executions with at most so many preemptions has to come to its end.
-  unsigned bound;
+  // The search for all executions with at most so many preemptions has to come to its end. Nothing:
+  // even with none there are too many.
+  std::optional<unsigned> bound;
 };
 
 // All of them, in the order of the file that defines them.
