@@ -13,7 +13,9 @@ namespace vouch::pool {
 //   pool->Acquire({.timeout = absl::Seconds(2), .label = "nightly report"});
 //
 // Thread safety: a value. Ownership: `label` is not copied. Cost: an acquire with options does without
-// the pool's fast way: two more atomic operations, and a search that begins at this thread's slot.
+// the pool's fast way: two more atomic operations, and a search that begins at this thread's slot,
+// some 50 ns together. A lease with a label is timed, which is two readings of the clock and some
+// 100 ns.
 struct AcquireOptions {
   // Waits at most this long. Unset: PoolOptions::acquire_timeout. Zero or less: does not wait.
   std::optional<absl::Duration> timeout = std::nullopt;

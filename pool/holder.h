@@ -14,8 +14,8 @@ namespace vouch::pool {
 struct Holder {
   CallSite site = {};  // where it was acquired
   std::string label;   // AcquireOptions::label, if one was given
-  // The lease is at least this old. Exact unless it was acquired the fast way; then it counts from
-  // when the pool first noticed it (zero: not yet), but for one in 256, which is exact too.
+  // The lease is at least this old. Exact if it is timed (PoolStats::hold says which are); else it
+  // counts from when the pool first noticed it (zero: not yet).
   absl::Duration age = absl::ZeroDuration();
 };
 

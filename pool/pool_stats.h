@@ -52,11 +52,10 @@ struct PoolStats {
   // How long acquires stood in the line; those that did not are not in it.
   Distribution wait;
 
-  // How long the leases that have ended were held, each counted once. Those that were not taken the
-  // fast way are timed: what was waited for, TryAcquire, AcquireOptions, AcquireAsync, and a thread's
-  // first. Of the others one in 256 is, a slot's second if it can be, and stands for those of the
-  // same slot that follow, up to the next such one. Where a slot has none yet, the last timed one
-  // stands in. `max` is the longest of the timed ones.
+  // How long the leases that have ended were held, each counted once. Those that were waited for or
+  // have a label are timed, and a slot's first. Of the others one in 256 is, the second of a slot to
+  // begin with, and stands for those of the same slot that follow, up to the next such one. Where a
+  // slot has none yet, the last timed one stands in. `max` is the longest of the timed ones.
   Distribution hold;
 
   // The part of the time, from 0 to 1, that a slot was leased on average. Follows from `hold`, the

@@ -271,8 +271,12 @@ std::optional<absl::StatusOr<Lease<Resource, Platform>>> Pool<Resource, Platform
   if (!ready->ok()) return *std::move(ready);
   // A hook that released a lease may have served an asynchronous acquire on this very thread.
   if (pool_internal::HookScope::Inside(id_) == nullptr) ThreadHint::Set(id_, index);
-  slot.NoteLease(request.site, request.owner);
-  TimeHold(slot, waited_until != 0 ? waited_until : Platform::Now(), request.label, false);
+  const bool is_sample = slot.NoteLease(request.site, request.owner);
+  if (waited_until != 0 || request.label != nullptr || slot.IsFirstUse()) {
+    TimeHold(slot, waited_until != 0 ? waited_until : Platform::Now(), request.label, false);
+  } else if (is_sample) {
+    TimeHold(slot, Platform::Now(), nullptr, true);
+  }
   return LeaseType(this, &slot);
 }
 

@@ -166,8 +166,8 @@ struct alignas(128) Slot {
   template <typename T>
   using Atomic = typename Platform::template Atomic<T>;
 
-  // Of the leases that begin the fast way one in so many is timed: the kSample-th, and so on. The
-  // first of a slot never begins the fast way, so the second is the soonest.
+  // One lease in so many is timed as a sample of those that have no other reason to be: the kSample-th
+  // of a slot, and so on. The first of a slot is timed but is no sample: it may be unlike the others.
   static constexpr uint64_t kSampleEvery = 256;
   static constexpr uint64_t kSample = 2;
 
@@ -204,8 +204,8 @@ struct alignas(128) Slot {
   // How long leases were held. The timed ones are known; the others are taken to have been as long
   // as the last sample before them (typical_ns), or, where there is none yet, as the last timed one.
   // Written by the owner, read by stats().
-  //   timed_is_sample: whether lease timed_use began the fast way.
-  //   typical_is_sample: whether the lease that typical_ns is of did.
+  //   timed_is_sample: whether lease timed_use is a sample.
+  //   typical_is_sample: whether the lease that typical_ns is of was.
   //   counted: leases of this slot that the pool's histogram has, with those a timed one stood for.
   Atomic<bool> timed_is_sample{false};
   Atomic<bool> typical_is_sample{false};
@@ -233,7 +233,7 @@ struct alignas(128) Slot {
   Atomic<uint64_t> due_use{kNoUse};
 
   // leased_at, label: when lease timed_use began, and its label, if it has one. Written by the
-  // owner. Every lease has these but for those that began the fast way and are no samples.
+  // owner, for leases that are timed: those waited for, those with a label, the first and samples.
   Atomic<uint64_t> timed_use{0};
   Atomic<int64_t> leased_at{0};
   Atomic<const char*> label{nullptr};
@@ -246,8 +246,7 @@ struct alignas(128) Slot {
 
   static constexpr uint64_t kNoUse = UINT64_MAX;
 
-  // Owner. Begins a lease. True if this is one whose hold is to be timed even if it began the fast
-  // way. REQUIRES: thread != kNobody.
+  // Owner. Begins a lease. True if it is one of the samples. REQUIRES: thread != kNobody.
   bool NoteLease(CallSite site, uint32_t thread) {
     // A load and a store: there is one writer, and a read-modify-write costs 6 ns more.
     const uint64_t use = uses.load(std::memory_order_relaxed) + 1;
@@ -265,6 +264,9 @@ struct alignas(128) Slot {
     timed_is_sample.store(is_sample, std::memory_order_relaxed);
     timed_use.store(uses.load(std::memory_order_relaxed), std::memory_order_release);  // [holder]
   }
+
+  // Owner, in a lease.
+  bool IsFirstUse() const { return uses.load(std::memory_order_relaxed) == 1; }
 
   // Owner, at the end of a lease. How many there were since the last timed one, but for this.
   uint64_t UntimedBefore() const {

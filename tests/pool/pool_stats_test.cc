@@ -47,8 +47,8 @@ TEST(PoolStatsTest, AFewLongHoldsCount) {
   EXPECT_DOUBLE_EQ(stats.utilisation, 0.97);
 }
 
-// What is taken in another way than the fast one is timed for itself: nothing else stands for it,
-// and it stands for nothing else.
+// A lease with a label is timed for itself: nothing else stands for it, and it stands for nothing
+// else.
 TEST(PoolStatsTest, NoHoldCountsTwice) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
@@ -56,7 +56,7 @@ TEST(PoolStatsTest, NoHoldCountsTwice) {
   test::Random random;
   for (uint64_t i = 0; i < 20 * kSample; ++i) {
     const bool is_slow = i != 1 && random.OneIn(3);
-    ASSERT_OK_AND_ASSIGN(auto lease, is_slow ? pool->TryAcquire() : pool->Acquire());
+    ASSERT_OK_AND_ASSIGN(auto lease, is_slow ? pool->Acquire({.label = "slow"}) : pool->Acquire());
     ++(is_slow || i == 0 ? slow : fast);
     FakePlatform::Advance(is_slow || i == 0 ? absl::Seconds(3) : absl::Seconds(1));
     ASSERT_EQ(pool->stats().hold.count(), i);  // this one is not over
@@ -79,7 +79,7 @@ TEST(PoolStatsTest, EveryHoldThatWasWaitedForCounts) {
   WidgetFactory factory;
   const auto pool = MakePool<FakePool>(Untimed(1, 1), &factory);
   for (int i = 1; i <= 10; ++i) {
-    ASSERT_OK_AND_ASSIGN(auto held, pool->TryAcquire());
+    ASSERT_OK_AND_ASSIGN(auto held, pool->Acquire({.label = "before"}));
     std::thread waiter([&] {
       const auto lease = pool->Acquire(absl::InfiniteDuration());
       ASSERT_OK(lease);
@@ -91,7 +91,7 @@ TEST(PoolStatsTest, EveryHoldThatWasWaitedForCounts) {
     waiter.join();
   }
   const PoolStats stats = pool->stats();
-  EXPECT_EQ(stats.hold.count(), 20u);  // those before them are timed as well
+  EXPECT_EQ(stats.hold.count(), 20u);  // those before them have a label
   EXPECT_EQ(stats.hold.sum, 10 * absl::Seconds(3) + absl::Seconds(55));
   EXPECT_EQ(stats.hold.max, absl::Seconds(10));
   EXPECT_EQ(stats.wait.count(), 10u);
