@@ -2,6 +2,7 @@
 #define VOUCH_POOL_POOL_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -119,8 +120,9 @@ class Pool {
 
   ~Pool();
   // Deletes the pool, but not in a forked child: there other threads' work may have been left half
-  // done, and what is to be closed is the parent's.
+  // done, and what is to be closed is the parent's. (The other one is there because GCC wants a pair.)
   static void operator delete(Pool* pool, std::destroying_delete_t);
+  static void* operator new(size_t size, std::align_val_t alignment);
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
