@@ -37,7 +37,6 @@ function(vouch_tests folder)
   target_link_libraries(${target} PRIVATE
     ${ARG_DEPS} vouch_test_support GTest::gmock_main vouch_build)
   target_compile_definitions(${target} PRIVATE ${ARG_DEFINES})
-  set_target_properties(${target} PROPERTIES VOUCH_TESTS ON)
   target_precompile_headers(${target} PRIVATE
     <gmock/gmock.h> <gtest/gtest.h> <absl/status/statusor.h> <functional> <memory> <string>
     <thread> <vector>)
