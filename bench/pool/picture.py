@@ -2,6 +2,7 @@
 number of threads, and how unfair an exhausted pool is. Usage: picture.py IN.json... | gnuplot
 """
 
+import itertools
 import pathlib
 import sys
 
@@ -10,7 +11,7 @@ import bench_table  # pylint: disable=wrong-import-position
 
 # Ours stands out; the others can be told apart, also by those who do not see red and green well.
 OURS = "#d1242f"
-RIVALS = ["#1f4e9c", "#4fa3d9", "#7a5195", "#b58900", "#2a7f62", "#8c8c8c", "#c66a9b", "#5b4636"]
+RIVALS = ["#1f4e9c", "#4fa3d9", "#7a5195", "#b58900", "#2a7f62", "#8c8c8c", "#c66a9b", "#5b4636", "#d98e04"]
 
 HEAD = """set terminal svg size 1120,470 font "Helvetica,Arial,sans-serif,13" background "#ffffff"
 set multiplot
@@ -56,7 +57,7 @@ def picture(cases):
     waits = cases["pool/exhausted"][""]["wait_max"]
     names = list(dict.fromkeys([name for row in pairs.values() for name in row["time"]]))
     names = sorted(names, key=lambda name: name == "vouch")  # ours is drawn last, above the others
-    colors = dict(zip(names, RIVALS)) | {"vouch": OURS}
+    colors = dict(zip(names, itertools.cycle(RIVALS))) | {"vouch": OURS}
     text = HEAD + "".join(line_data(name, pairs) for name in names) + wait_data(waits, colors)
     lines = ", \\\n     ".join(
         f"${name} using 1:2 with linespoints pt 7 ps {0.6 if name == 'vouch' else 0.4}"
