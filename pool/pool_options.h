@@ -30,7 +30,8 @@ struct PoolOptions {
   // may stay up to an eighth longer. Positive; absl::InfiniteDuration() means never.
   absl::Duration idle_timeout = absl::Seconds(300);
 
-  // A resource older than this is closed as soon as nobody uses it. Positive;
+  // A resource older than this is closed as soon as nobody uses it, or rarely, when its release and
+  // the end of its life fall together, an eighth later. Positive;
   // absl::InfiniteDuration() means never.
   absl::Duration max_lifetime = absl::Seconds(3600);
 

@@ -71,8 +71,8 @@ class Caretaker {
         return decision.next_look;
       case LifecycleAction::kExpireOnRelease:
         slot.expired.store(view.opened_at, std::memory_order_relaxed);  // published by Want
-        slot.word.Want();
-        return decision.next_look;
+        if (slot.word.Want() == SlotState::kLeased) return decision.next_look;
+        break;  // it has been released since, and did not see this
       case LifecycleAction::kOpen:
         if (!Refill(index, now)) return kForever;  // Pass() has it tried again
         break;

@@ -53,7 +53,10 @@ LifecycleDecision DecideLeased(const SlotView& slot, int64_t now, int size,
       slot.reported ? kForever : SaturatingAdd(slot.since, limits.leak_threshold_ns);
   if (now >= leak) return {LifecycleAction::kReportLeak, kForever};
   const int64_t end = LifetimeEnd(slot.opened_at, slot.seed, limits);
-  if (now >= end) return {LifecycleAction::kExpireOnRelease, leak};
+  if (now >= end) {
+    // A release that is under way may have missed the mark, and then nobody tells.
+    return {LifecycleAction::kExpireOnRelease, std::min(leak, After(now, limits.max_lifetime_ns))};
+  }
   // When it is idle again the keeper wants to know, not much later, if it has anything to do then.
   int64_t soonest = std::min(limits.keepalive_ns, limits.validate_after_idle_ns);
   if (size > limits.min) soonest = std::min(soonest, limits.idle_timeout_ns);

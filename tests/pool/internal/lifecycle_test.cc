@@ -56,7 +56,7 @@ TEST(LifecycleTest, Table) {
       {"too old and unused: lifetime counts", idle, 11'000, 3, {Action::kCloseLifetime, kForever}},
       {"leased, more than min", leased, 2800, 3, {Action::kNone, 2900}},
       {"leased, min", leased, 2800, 2, {Action::kNone, 11'000}},
-      {"leased, too old", leased, 11'000, 2, {Action::kExpireOnRelease, kForever}},
+      {"leased, too old", leased, 11'000, 2, {Action::kExpireOnRelease, 12'250}},
       {"being opened", opening, 50'000, 3, {Action::kNone, kForever}},
       {"the keeper's own", reserved, 50'000, 3, {Action::kNone, kForever}},
       {"retired", retired, 50'000, 0, {Action::kNone, kForever}},
