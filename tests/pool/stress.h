@@ -56,7 +56,7 @@ class SmallStacks {
   SmallStacks& operator=(const SmallStacks&) = delete;
 
  private:
-  static constexpr size_t kSize = 256 * 1024;  // the sanitizers need some of it
+  static constexpr size_t kSize = 1024 * 1024;  // the sanitizers need most of it
 
   static void Set(size_t size) {
     pthread_attr_t attributes;
