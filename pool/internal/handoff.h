@@ -310,11 +310,15 @@ class Handoff {
     End full;
     if (!TryEnqueue(&ticket, &full)) return {full, kNone, false};
     on_ticket(ticket);
-    waiting_.fetch_add(1, std::memory_order_relaxed);
-    const Result result = queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})
-                              ? WaitPublished(ticket, request)
-                              : Granted(ticket);
-    NoteHeard();
+    Result result;
+    if (queue_.Publish(ticket, {Platform::Now(), request.thread, nullptr})) {
+      waiting_.fetch_add(1, std::memory_order_relaxed);
+      result = WaitPublished(ticket, request);
+      waiting_.fetch_sub(1, std::memory_order_relaxed);
+    } else {
+      result = Granted(ticket);
+    }
+    admitted_.fetch_sub(1, std::memory_order_relaxed);
     return result;
   }
   Result Wait(const WaitRequest& request) {
