@@ -72,7 +72,8 @@ Pool<Resource, Platform>::Pool(PoolOptions options, Factory factory, Hooks hooks
       caretaker_(LimitsOf(options_, resources_.hooks()), &handoff_, &resources_) {}
 
 template <typename Resource, typename Platform>
-[[gnu::noinline]] void Pool<Resource, Platform>::operator delete(Pool* pool, std::destroying_delete_t) {
+[[gnu::noinline]] void Pool<Resource, Platform>::operator delete(Pool* pool,
+                                                                 std::destroying_delete_t) {
   if (pool->fork_guard_.forked()) return;
   pool->~Pool();
   ::operator delete(pool, std::align_val_t(alignof(Pool)));
