@@ -11,7 +11,8 @@ import bench_table  # pylint: disable=wrong-import-position
 
 # Ours stands out; the others can be told apart, also by those who do not see red and green well.
 OURS = "#d1242f"
-RIVALS = ["#1f4e9c", "#4fa3d9", "#7a5195", "#b58900", "#2a7f62", "#8c8c8c", "#c66a9b", "#5b4636", "#d98e04"]
+RIVALS = ["#1f4e9c", "#4fa3d9", "#7a5195", "#b58900", "#2a7f62", "#8c8c8c", "#c66a9b", "#5b4636",
+          "#d98e04"]
 
 HEAD = """set terminal svg size 1120,470 font "Helvetica,Arial,sans-serif,13" background "#ffffff"
 set multiplot

@@ -112,7 +112,7 @@ class Caretaker {
       note.since = now;
     }
     // A slot may be leased without a lease: on its way to the next one, or being opened or closed.
-    const bool lent = HolderOfLease(slot, uses, now).has_value();
+    const bool lent = slot.owner.load(std::memory_order_acquire) != SlotType::kNobody;
     if (lent) slot.NoteSeen(now);
     SlotView view;
     view.state = state;

@@ -1,8 +1,8 @@
 // Runs scenarios under Relacy: first many executions with random scheduling, then all those with at
 // most two preemptions (Relacy's context bound). Where these are too many (ScenarioEntry::bound says
-// so), all those with at most one or none, and the first of those with two. Prints how many there were; on a
-// failure what was wrong, the number of the execution, and all that its threads did. It is a failure
-// too if a search that should come to its end does not.
+// so), all those with at most one or none, and the first of those with two. Prints how many there
+// were; on a failure what was wrong, the number of the execution, and all that its threads did. It
+// is a failure too if a search that should come to its end does not.
 //
 //   pool_relacy_tests SCENARIO [--random N] [--exhaustive N] [--bound N] [--expect SYMPTOM]
 //
