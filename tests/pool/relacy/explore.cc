@@ -4,15 +4,16 @@
 // were; on a failure what was wrong, the number of the execution, and all that its threads did. It
 // is a failure too if a search that should come to its end does not.
 //
-//   pool_relacy_tests SCENARIO [--random N] [--exhaustive N] [--bound N] [--expect SYMPTOM]
+//   pool_relacy_tests SCENARIO [--random N] [--exhaustive N] [--bound N] [--expect SYMPTOM]...
 //
 // --random      so many random executions; their numbers begin at VOUCH_TEST_SEED or anywhere
 // --exhaustive  at most so many in an exhaustive search; 0: none
 // --bound       instead of the scenario's
-// --expect      the pool has a defect on purpose: exits with 0 if a failure whose text has SYMPTOM
-//               in it is found, with 1 if another or none
+// --expect      the pool has a defect on purpose: exits with 0 if a failure is found whose text has
+//               a SYMPTOM in it, with 1 if another or none
 //
-// VOUCH_TEST_LONG goes through twenty million executions where the usual test cuts a search.
+// VOUCH_TEST_LONG makes two million random executions, and goes through twenty million where the
+// usual test cuts a search.
 
 #include <chrono>
 #include <cstdint>
@@ -26,6 +27,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tests/pool/relacy/relacy_platform.h"
 #include "tests/pool/relacy/scenario.h"
@@ -53,7 +55,7 @@ struct Arguments {
   uint64_t cut = 120'000;
   std::optional<unsigned> bound;  // nothing: the scenario's
   uint64_t seed = 0;
-  const char* expected = nullptr;
+  std::vector<std::string_view> expected;  // nothing: no failure
 };
 
 struct Outcome {
@@ -206,6 +208,19 @@ Outcome SearchAll(unsigned bound, uint64_t ceiling, bool has_to_end) {
   return outcome;
 }
 
+bool HasExpectedSymptom(const Outcome& outcome, const std::vector<std::string_view>& expected) {
+  const std::string symptom =
+      outcome.failed ? outcome.report.substr(0, outcome.report.find('\n')) : "no failure";
+  bool found = false;
+  std::cout << "found " << symptom << ", expected";
+  for (const std::string_view one : expected) {
+    std::cout << " [" << one << "]";
+    found = found || (outcome.failed && symptom.find(one) != std::string::npos);
+  }
+  std::cout << std::endl;
+  return found;
+}
+
 // The exit code.
 template <int kThreads>
 int Run(const Arguments& arguments) {
@@ -223,14 +238,11 @@ int Run(const Arguments& arguments) {
   if (!outcome.failed && arguments.ceiling > 0 && bound != kContextBound) {
     outcome = SearchAll<kThreads>(kContextBound, arguments.cut, /*has_to_end=*/false);
   }
-  if (arguments.expected == nullptr) {
+  if (arguments.expected.empty()) {
     std::cout << outcome.report;
     return outcome.failed ? 1 : 0;
   }
-  const std::string symptom = outcome.report.substr(0, outcome.report.find('\n'));
-  std::cout << "expected " << arguments.expected << ", got "
-            << (outcome.failed ? symptom : "no failure") << std::endl;
-  return outcome.failed && symptom.find(arguments.expected) != std::string::npos ? 0 : 1;
+  return HasExpectedSymptom(outcome, arguments.expected) ? 0 : 1;
 }
 
 uint64_t Seed() {
@@ -241,7 +253,10 @@ uint64_t Seed() {
 int Main(int argc, char** argv) {
   Arguments arguments;
   arguments.seed = Seed();
-  if (std::getenv("VOUCH_TEST_LONG") != nullptr) arguments.cut = kCeiling;
+  if (std::getenv("VOUCH_TEST_LONG") != nullptr) {
+    arguments.random = 2'000'000;
+    arguments.cut = kCeiling;
+  }
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     const char* const value = i + 1 < argc ? argv[i + 1] : "";
@@ -252,7 +267,7 @@ int Main(int argc, char** argv) {
     } else if (argument == "--bound") {
       arguments.bound = static_cast<unsigned>(std::strtoul(value, nullptr, 10)), ++i;
     } else if (argument == "--expect") {
-      arguments.expected = value, ++i;
+      arguments.expected.emplace_back(value), ++i;
     } else {
       arguments.scenario = argument;
     }
