@@ -212,9 +212,10 @@ class Resources {
   }
 
   void NoteFailure(const absl::Status& failure) {
-    open_failures_.fetch_add(1, std::memory_order_relaxed);
     MutexLock lock(&mutex_);
     last_open_failure_ = {std::string(failure.message()), Platform::Now()};
+    // Under the mutex and last: who sees it counted finds its text.
+    open_failures_.fetch_add(1, std::memory_order_relaxed);
   }
 
   void NoteGone(SlotType& slot) {

@@ -101,7 +101,7 @@ TEST(PoolFactoryTest, ATimeoutTellsTheLastOpenError) {
   });
   ASSERT_OK(pool);
   std::thread opener([&] { EXPECT_OK((*pool)->Acquire(absl::Seconds(1))); });
-  AwaitThat([&] { return (*pool)->stats().open_failures == 1; });
+  AwaitBackOff(**pool, 1);
   EXPECT_THAT((*pool)->Acquire(absl::ZeroDuration()).status(),
               StatusIs(absl::StatusCode::kDeadlineExceeded,
                        HasSubstr("; last open error: down; likely cause: resources cannot be")));

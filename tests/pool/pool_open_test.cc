@@ -216,7 +216,7 @@ TEST(PoolOpenTest, AnErrorDuringTheWaitIsTheLikelyCause) {
   ASSERT_OK_AND_ASSIGN(const auto lease, pool->Acquire({.transferable = true}));
   factory.fails = true;
   std::thread opener([&] { EXPECT_FALSE(pool->Acquire(absl::InfiniteDuration()).ok()); });
-  AwaitThat([&] { return pool->stats().open_failures == 1; });
+  AwaitBackOff(*pool, 1);
   std::thread waiter([&] {
     EXPECT_THAT(pool->Acquire(absl::Milliseconds(50)).status(),
                 StatusIs(absl::StatusCode::kDeadlineExceeded,
@@ -255,12 +255,14 @@ TEST(PoolOpenTest, UnavailableIsTriedAgainWithABackOff) {
   FlakyFactory factory{.failures = 2};
   const auto pool = MakeFlakyPool(3, &factory);
   std::thread opener([&] { EXPECT_OK(pool->Acquire(absl::Seconds(30))); });
-  AwaitThat([&] { return pool->stats().open_failures == 1; });
+  AwaitBackOff(*pool, 1);
   FakePlatform::Advance(absl::Milliseconds(99));
+  AwaitLook();
   EXPECT_EQ(factory.calls, 1);
   FakePlatform::Advance(absl::Milliseconds(1));
-  AwaitThat([&] { return pool->stats().open_failures == 2; });
+  AwaitBackOff(*pool, 2);
   FakePlatform::Advance(absl::Milliseconds(199));
+  AwaitLook();
   EXPECT_EQ(factory.calls, 2);
   FakePlatform::Advance(absl::Milliseconds(1));
   opener.join();
@@ -275,7 +277,7 @@ TEST(PoolOpenTest, TheLastAttemptsErrorIsReturned) {
                 StatusIs(absl::StatusCode::kUnavailable,
                          testing::StrEq("acquire widgets: open failed: not yet")));
   });
-  AwaitThat([&] { return pool->stats().open_failures == 1; });
+  AwaitBackOff(*pool, 1);
   FakePlatform::Advance(absl::Milliseconds(100));
   opener.join();
   EXPECT_EQ(factory.calls, 2);
@@ -306,7 +308,7 @@ TEST(PoolOpenTest, TheDeadlineCutsTheAttempts) {
     EXPECT_THAT(pool->Acquire(absl::Milliseconds(300)).status(),
                 StatusIs(absl::StatusCode::kUnavailable));
   });
-  AwaitThat([&] { return pool->stats().open_failures == 3; });
+  AwaitBackOff(*pool, 3);
   FakePlatform::Advance(absl::Milliseconds(100));
   opener.join();  // 200 ms more would be the deadline
   EXPECT_EQ(factory.calls, 4);

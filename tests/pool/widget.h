@@ -87,6 +87,13 @@ inline void AwaitLook() {
   AwaitThat([&] { return FakePlatform::looks() >= looks + 2; });
 }
 
+// Returns once so many opens have failed and who made them sleeps until the next attempt, having
+// read the clock for that. No other thread may sleep meanwhile.
+inline void AwaitBackOff(const Pool<Widget, FakePlatform>& pool, uint64_t open_failures) {
+  AwaitThat([&] { return pool.stats().open_failures == open_failures; });
+  AwaitLook();
+}
+
 // Returns once the pool's keeper has done all that it does at the present time: what has not
 // happened then will not happen before the clock moves. No other thread may sleep meanwhile.
 inline void AwaitKeeper(Pool<Widget, FakePlatform>& pool) {
