@@ -27,13 +27,22 @@ endfunction()
 
 include(GoogleTest)
 
-# vouch_tests(FOLDER SOURCES ... DEPS ... DEFINES ...): one binary for a folder's tests, one
-# precompiled header. A suite's name says its kind, and the kind is its CTest label:
-# FooStressTest -> stress, FooCrashTest -> crash, FooGoldenTest -> golden, anything else -> unit.
+# vouch_tests(FOLDER THREADED ... SOURCES ... DEPS ... DEFINES ...): one binary for a folder's tests,
+# one precompiled header. THREADED are those in which threads meet, and with
+# VOUCH_TESTS_THREADED_ONLY there are no others. A suite's name says its kind, and the kind is its
+# CTest label: FooStressTest -> stress, FooCrashTest -> crash, FooGoldenTest -> golden, anything
+# else -> unit.
 function(vouch_tests folder)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;DEFINES" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "THREADED;SOURCES;DEPS;DEFINES" ${ARGN})
+  set(sources ${ARG_THREADED})
+  if(NOT VOUCH_TESTS_THREADED_ONLY)
+    list(APPEND sources ${ARG_SOURCES})
+  endif()
+  if(NOT sources)
+    return()
+  endif()
   set(target ${folder}_tests)
-  add_executable(${target} ${ARG_SOURCES})
+  add_executable(${target} ${sources})
   target_link_libraries(${target} PRIVATE
     ${ARG_DEPS} vouch_test_support GTest::gmock_main vouch_build)
   target_compile_definitions(${target} PRIVATE ${ARG_DEFINES})
