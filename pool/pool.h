@@ -64,10 +64,10 @@ namespace vouch::pool {
 // deleting the pool leaks it: nothing of the parent's is closed. Asynchronous acquires that wait go
 // on waiting, in the parent.
 // Cost: Acquire and release of an idle resource are one compare-and-swap each, mostly on a cache
-// line of this thread's own: no lock, no allocation, no system call, no clock (but for one in 256,
-// which is timed). A thread is started if the options leave something to keep (min, a timeout, a
-// lifetime, validation, leaks to look for), another with the first asynchronous acquire that has a
-// deadline.
+// line of this thread's own: no lock, no allocation, no system call, no clock (but for one in 256 or
+// less, which is timed: PoolStats::hold). A thread is started if the options leave something to keep
+// (min, a timeout, a lifetime, validation, leaks to look for), another with the first asynchronous
+// acquire that has a deadline.
 //
 // Fairness: who waits is served first in, first out. For the first millisecond of its wait, or what
 // PoolOptions::patience says, the oldest waiter competes with threads that come by, which keeps

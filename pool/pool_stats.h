@@ -53,9 +53,10 @@ struct PoolStats {
   Distribution wait;
 
   // How long the leases that have ended were held, each counted once. Those that were waited for or
-  // have a label are timed, and a slot's first. Of the others one in 256 is, the second of a slot to
-  // begin with, and stands for those of the same slot that follow, up to the next such one. Where a
-  // slot has none yet, the last timed one stands in. `max` is the longest of the timed ones.
+  // have a label are timed, and a slot's first. Of the others one in 256 is, or, as long as these
+  // last less than a microsecond, one in 2,048: the second of a slot to begin with. It stands for
+  // those of the same slot that follow, up to the next such one. Where a slot has none yet, the last
+  // timed one stands in. `max` is the longest of the timed ones.
   Distribution hold;
 
   // The part of the time, from 0 to 1, that a slot was leased on average. Follows from `hold`, the

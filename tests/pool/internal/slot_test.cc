@@ -102,13 +102,26 @@ TEST(SlotTest, NotesWhoLeasedIt) {
   EXPECT_EQ(slot.owner.load(), 2u);
 }
 
+// The next `leases`, of which samples are held for so long: how many of them are samples.
+int CountSamples(Slot<int, SystemPlatform>& slot, int leases, int64_t held) {
+  int samples = 0;
+  for (int i = 0; i < leases; ++i) {
+    if (!slot.NoteLease({}, 1)) continue;
+    ++samples;
+    slot.NoteTime(0, nullptr, true);
+    slot.NoteHeld(held);
+  }
+  return samples;
+}
+
 TEST(SlotTest, TimesOneLeaseInSoMany) {
   Slot<int, SystemPlatform> slot;
-  int timed = 0;
-  EXPECT_FALSE(slot.NoteLease({}, 1));  // never begins the fast way
-  EXPECT_TRUE(slot.NoteLease({}, 1));   // the soonest that can
-  for (int i = 2; i < 1024; ++i) timed += slot.NoteLease({}, 1) ? 1 : 0;
-  EXPECT_EQ(timed, 3);
+  EXPECT_FALSE(slot.NoteLease({}, 1));           // never begins the fast way
+  EXPECT_EQ(CountSamples(slot, 1, 1000), 1);     // the soonest that can
+  EXPECT_EQ(CountSamples(slot, 1022, 1000), 3);  // up to 1024
+  EXPECT_EQ(CountSamples(slot, 1024, 999), 1);   // 1026, and then they are short
+  EXPECT_EQ(CountSamples(slot, 8192, 999), 4);   // 2050, 4098, …
+  EXPECT_EQ(CountSamples(slot, 1024, 1000), 4);  // 10242, and then they are long
 }
 
 TEST(SlotTest, ASampleStandsForTheUntimedLeasesAfterIt) {
