@@ -11,7 +11,7 @@ import bench_table  # pylint: disable=wrong-import-position
 
 # Ours stands out; the others can be told apart, also by those who do not see red and green well.
 OURS = "#d1242f"
-RIVALS = ["#1f4e9c", "#4fa3d9", "#7a5195", "#b58900", "#2a7f62", "#8c8c8c", "#c66a9b", "#5b4636",
+RIVALS = ["#1f4e9c", "#4fa3d9", "#7a5195", "#93a82a", "#2a7f62", "#8c8c8c", "#c66a9b", "#5b4636",
           "#d98e04"]
 
 HEAD = """set terminal svg size 1120,470 font "Helvetica,Arial,sans-serif,13" background "#ffffff"
@@ -26,7 +26,7 @@ set bmargin at screen 0.13
 set tmargin at screen 0.88
 set title "acquire + release, pool of 8, nothing held" font ",15" offset 0,0.3
 set xlabel "threads"
-set ylabel "wall time a pair, ns, all threads together"
+set ylabel "wall time a pair, ns, all threads together" offset 1,0
 set logscale xy
 set xrange [0.9:72]
 set xtics ({threads})
